@@ -1,0 +1,1 @@
+//! The sans-IO SIP user agent of Aldis: transactions, registration, messages.

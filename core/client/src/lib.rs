@@ -1,0 +1,1 @@
+//! A SIP client over verified TLS: register, send and receive messages.

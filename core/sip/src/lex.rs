@@ -1,0 +1,275 @@
+//! The lexical ground of RFC 3261 §25.1: character classes and a cursor over one header value.
+//!
+//! Everything here works on `&str` with byte positions, never panics, and never allocates.
+
+/// The classes of §25.1 that a byte can belong to; one table look-up answers any of them.
+pub(crate) mod class {
+    /// `token`: alphanumeric or one of ``-.!%*_+`'~``.
+    pub const TOKEN: u8 = 1;
+    /// `word` of Call-ID, without the `@`: token and ``()<>:\"/[]?{}``.
+    pub const WORD: u8 = 2;
+    /// `unreserved` of a URI: alphanumeric or a `mark`.
+    pub const UNRESERVED: u8 = 4;
+    /// What a user part may hold unescaped besides unreserved: `&=+$,;?/`.
+    pub const USER_EXTRA: u8 = 8;
+    /// What a URI parameter may hold unescaped besides unreserved: `[]/:&+$`.
+    pub const PARAM_EXTRA: u8 = 16;
+    /// What a URI header may hold unescaped besides unreserved: `[]/?:+$`.
+    pub const HEADER_EXTRA: u8 = 32;
+    /// A digit.
+    pub const DIGIT: u8 = 64;
+    /// A hexadecimal digit, either case.
+    pub const HEX: u8 = 128;
+
+    const fn has(set: &[u8], byte: u8) -> bool {
+        let mut at = 0;
+        while at < set.len() {
+            // A const loop over a literal: in range by its own condition.
+            #[allow(clippy::indexing_slicing)]
+            if set[at] == byte {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+
+    const fn table() -> [u8; 256] {
+        let mut table = [0u8; 256];
+        let mut at = 0usize;
+        while at < 256 {
+            let byte = at as u8;
+            let mut bits = 0;
+            if byte.is_ascii_alphanumeric() || has(b"-.!%*_+`'~", byte) {
+                bits |= TOKEN | WORD;
+            }
+            if has(b"()<>:\\\"/[]?{}", byte) {
+                bits |= WORD;
+            }
+            if byte.is_ascii_alphanumeric() || has(b"-_.!~*'()", byte) {
+                bits |= UNRESERVED;
+            }
+            if has(b"&=+$,;?/", byte) {
+                bits |= USER_EXTRA;
+            }
+            if has(b"[]/:&+$", byte) {
+                bits |= PARAM_EXTRA;
+            }
+            if has(b"[]/?:+$", byte) {
+                bits |= HEADER_EXTRA;
+            }
+            if byte.is_ascii_digit() {
+                bits |= DIGIT;
+            }
+            if byte.is_ascii_hexdigit() {
+                bits |= HEX;
+            }
+            #[allow(clippy::indexing_slicing)]
+            {
+                table[at] = bits;
+            }
+            at += 1;
+        }
+        table
+    }
+
+    static TABLE: [u8; 256] = table();
+
+    /// Whether `byte` belongs to any class in `mask`.
+    #[inline]
+    pub fn is(byte: u8, mask: u8) -> bool {
+        // 256 entries, indexed by a u8: always in range, and the compiler sees it.
+        #[allow(clippy::indexing_slicing)]
+        let bits = TABLE[byte as usize];
+        bits & mask != 0
+    }
+}
+
+/// Whether all of a non-empty text is a `token`.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| class::is(b, class::TOKEN))
+}
+
+/// White space inside a header value after unfolding: space or tab.
+#[inline]
+pub(crate) fn is_wsp(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+/// Without white space at either end.
+#[inline]
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// A place in a header value, moving forwards only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the beginning of `text`.
+    pub fn new(text: &'a str) -> Self {
+        Cursor { text, at: 0 }
+    }
+
+    /// How many bytes have been read.
+    #[inline]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What has not been read yet.
+    #[inline]
+    pub fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Whether all has been read.
+    #[inline]
+    pub fn is_end(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// The next byte, not taken.
+    #[inline]
+    pub fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    /// Takes the next byte if it is `byte` (an ASCII one).
+    #[inline]
+    pub fn eat(&mut self, byte: u8) -> bool {
+        let hit = self.peek() == Some(byte);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    /// Skips spaces and tabs.
+    #[inline]
+    pub fn skip_wsp(&mut self) {
+        while self.peek().is_some_and(is_wsp) {
+            self.at += 1;
+        }
+    }
+
+    /// Takes `byte` with the white space around it (SEMI, COMMA, EQUAL, SLASH, COLON of §25.1).
+    /// Takes nothing if the byte is not there.
+    #[inline]
+    pub fn eat_spaced(&mut self, byte: u8) -> bool {
+        let mut ahead = *self;
+        ahead.skip_wsp();
+        if !ahead.eat(byte) {
+            return false;
+        }
+        ahead.skip_wsp();
+        *self = ahead;
+        true
+    }
+
+    /// Takes the longest run of bytes of the classes in `mask` (all of them ASCII), which may be empty.
+    #[inline]
+    pub fn take_class(&mut self, mask: u8) -> &'a str {
+        self.take_while(|b| class::is(b, mask))
+    }
+
+    /// Takes the longest run of bytes for which `keep` holds, which may be empty. `keep` must treat
+    /// all bytes of a non-ASCII character alike.
+    #[inline]
+    pub fn take_while(&mut self, keep: impl Fn(u8) -> bool) -> &'a str {
+        let from = self.at;
+        let rest = self.text.as_bytes().get(from..).unwrap_or_default();
+        let length = rest.iter().position(|b| !keep(*b)).unwrap_or(rest.len());
+        self.at = from + length;
+        self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    /// Takes a non-empty `token`.
+    #[inline]
+    pub fn token(&mut self) -> Option<&'a str> {
+        let token = self.take_class(class::TOKEN);
+        (!token.is_empty()).then_some(token)
+    }
+
+    /// Takes a `quoted-string`, quotes included; the cursor must stand on the opening quote.
+    /// A backslash may stand before any ASCII byte but CR and LF.
+    pub fn quoted(&mut self) -> Option<Quoted<'a>> {
+        let from = self.at;
+        if self.peek() != Some(b'"') {
+            return None;
+        }
+        let bytes = self.text.as_bytes();
+        let mut at = from + 1;
+        loop {
+            match bytes.get(at)? {
+                b'"' => break,
+                b'\\' => {
+                    let escaped = *bytes.get(at + 1)?;
+                    if escaped >= 0x80 || escaped == b'\r' || escaped == b'\n' {
+                        return None;
+                    }
+                    at += 2;
+                }
+                b'\t' => at += 1,
+                0..=0x1f | 0x7f => return None,
+                _ => at += 1,
+            }
+        }
+        self.at = at + 1;
+        self.text.get(from + 1..at).map(|inner| Quoted { inner })
+    }
+
+    /// Takes `length` bytes of the rest; fewer if they do not end between two characters.
+    #[inline]
+    pub fn advance(&mut self, length: usize) {
+        self.at = self.text.len().min(self.at.saturating_add(length));
+    }
+}
+
+/// The inside of a `quoted-string`, escapes still in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Quoted<'a> {
+    inner: &'a str,
+}
+
+impl<'a> Quoted<'a> {
+    /// What stands between the quotes, as it stands there.
+    pub fn raw(&self) -> &'a str {
+        self.inner
+    }
+
+    /// What it means: each escaped character without its backslash (RFC 3261 §25.1).
+    pub fn text(&self) -> std::borrow::Cow<'a, str> {
+        unescape(self.inner)
+    }
+}
+
+/// A quoted string's inside without its backslashes.
+pub(crate) fn unescape(inner: &str) -> std::borrow::Cow<'_, str> {
+    if !inner.contains('\\') {
+        return inner.into();
+    }
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    out.into()
+}
+
+/// Writes `text` as a quoted string, with a backslash before each quote and backslash.
+pub(crate) fn quote_into(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}

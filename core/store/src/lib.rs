@@ -1,0 +1,1 @@
+//! What a SIP client must not lose: outbox, inbox, seen messages.

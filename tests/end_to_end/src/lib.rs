@@ -1,0 +1,1 @@
+//! Aldis against its embedded registrar over real TLS.

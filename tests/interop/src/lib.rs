@@ -1,0 +1,1 @@
+//! Aldis against real servers and clients.

@@ -1,0 +1,1 @@
+//! A throw-away certificate authority and every kind of bad certificate.
