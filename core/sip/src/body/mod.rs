@@ -1,0 +1,35 @@
+//! What stands inside a message: multipart, encodings, character sets, message/cpim.
+//!
+//! Everything is bytes until a charset has been looked at, every list and every growth has a limit with a
+//! name, and nothing is fetched: a URL in a body is text (RFC 4483 is not done).
+//!
+//! ```
+//! use aldis_sip::body::{Content, Multipart};
+//! use bytes::Bytes;
+//!
+//! let body = Bytes::from_static(
+//!     b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: text/html\r\n\r\n<b>hello</b>\r\n--b--\r\n",
+//! );
+//! let multipart = Multipart::parse("alternative", "b", &body)?;
+//! let parts = multipart.resolve(&|part| part.media_type().is("text", "plain"))?;
+//! assert_eq!(parts[0].text()?.text, "hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod charset;
+pub mod cpim;
+mod encoding;
+mod mime;
+mod multipart;
+mod part;
+
+#[cfg(test)]
+mod properties;
+
+pub use charset::{DecodedText, decode_text};
+pub use encoding::{ACCEPT_ENCODING, EncodingError, MAX_CODINGS, MAX_DECODED, decode_content, decode_transfer};
+pub use mime::{HeaderError, MAX_PART_HEADERS, MAX_TYPE_PARAMETERS, MediaType, MimeHeaders};
+pub use multipart::{
+    MAX_BOUNDARY, MAX_DEPTH, MAX_PARTS, MAX_SIZE, Multipart, MultipartError, NotUnderstood,
+};
+pub use part::{Content, Disposition, Part};

@@ -1,0 +1,158 @@
+//! CSeq, Call-ID, and lists of tokens.
+
+use super::{At, FieldValue};
+use crate::defect::{Fault, Problem};
+use crate::lex::class;
+use crate::{Header, Method};
+use std::borrow::Cow;
+use std::fmt;
+
+/// `CSeq` (RFC 3261 §20.16).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CSeq<'a> {
+    /// Below 2^31 (§8.1.1.5).
+    pub number: u32,
+    /// The method of the request.
+    pub method: Method<'a>,
+}
+
+impl<'a> FieldValue<'a> for CSeq<'a> {
+    const HEADER: Header = Header::CSeq;
+
+    fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
+        let at = cursor.at();
+        let digits = cursor.take_class(class::DIGIT);
+        if digits.is_empty() {
+            return Err(Fault::new(at, Problem::Number));
+        }
+        let number: u32 =
+            digits.parse().ok().filter(|n| *n < 1 << 31).ok_or(Fault::new(at, Problem::TooLarge))?;
+        let gap = cursor.at();
+        cursor.skip_wsp();
+        if cursor.at() == gap {
+            return Err(Fault::new(gap, Problem::Malformed));
+        }
+        let at = cursor.at();
+        let method = cursor.token().and_then(Method::new).ok_or(Fault::new(at, Problem::Method))?;
+        Ok(CSeq { number, method })
+    }
+}
+
+impl fmt::Display for CSeq<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.number, self.method)
+    }
+}
+
+/// `Call-ID` (RFC 3261 §20.8); compared with case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallId<'a>(Cow<'a, str>);
+
+impl CallId<'_> {
+    /// The identifier.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same identifier, owning its text.
+    pub fn into_owned(self) -> CallId<'static> {
+        CallId(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl<'a> FieldValue<'a> for CallId<'a> {
+    const HEADER: Header = Header::CallId;
+
+    fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
+        let (at, rest) = (cursor.at(), cursor.rest());
+        let first = cursor.take_class(class::WORD);
+        let whole = !first.is_empty() && (!cursor.eat(b'@') || !cursor.take_class(class::WORD).is_empty());
+        let text = rest.get(..cursor.at() - at).unwrap_or_default();
+        if whole { Ok(CallId(text.into())) } else { Err(Fault::new(cursor.at(), Problem::Malformed)) }
+    }
+}
+
+impl fmt::Display for CallId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! token_list {
+    ($($(#[$doc:meta])* $name:ident, empty: $empty:literal);* $(;)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a>(&'a str);
+
+        impl<'a> $name<'a> {
+            /// The token.
+            pub fn as_str(&self) -> &'a str {
+                self.0
+            }
+        }
+
+        impl<'a> FieldValue<'a> for $name<'a> {
+            const HEADER: Header = Header::$name;
+            const LIST: bool = true;
+            const MAY_BE_EMPTY: bool = $empty;
+
+            fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
+                let at = cursor.at();
+                cursor.token().map($name).ok_or(Fault::new(at, Problem::Token))
+            }
+        }
+
+        impl fmt::Display for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+    )*};
+}
+
+token_list! {
+    /// One method of `Allow` (RFC 3261 §20.5).
+    Allow, empty: true;
+    /// One option tag of `Supported` (RFC 3261 §20.37).
+    Supported, empty: true;
+    /// One option tag of `Require` (RFC 3261 §20.32).
+    Require, empty: false;
+    /// One option tag of `Proxy-Require` (RFC 3261 §20.29).
+    ProxyRequire, empty: false;
+    /// One option tag of `Unsupported` (RFC 3261 §20.40).
+    Unsupported, empty: false;
+}
+
+/// Option tags that this crate's users know.
+pub struct OptionTag;
+
+impl OptionTag {
+    /// Client-initiated connections (RFC 5626).
+    pub const OUTBOUND: &'static str = "outbound";
+    /// Path (RFC 3327).
+    pub const PATH: &'static str = "path";
+    /// Globally routable user agent URIs (RFC 5627).
+    pub const GRUU: &'static str = "gruu";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_number_is_below_2_to_the_31_gen_04() {
+        assert_eq!(CSeq::parse("2147483647 REGISTER").unwrap().number, 2_147_483_647);
+        for text in ["2147483648 REGISTER", "36893488147419103232 REGISTER", "-1 REGISTER", "1", "1REGISTER", "1 a b"] {
+            assert!(CSeq::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_id_is_one_or_two_words() {
+        assert_eq!(CallId::parse("a84b4c76e66710@pc33").unwrap().as_str(), "a84b4c76e66710@pc33");
+        assert!(CallId::parse("{}<>[]()\\\"?:/").is_ok());
+        for text in ["", "a b", "a@b@c", "a@", "@b", "a;b"] {
+            assert!(CallId::parse(text).is_err(), "{text}");
+        }
+    }
+}

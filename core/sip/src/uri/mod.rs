@@ -1,0 +1,519 @@
+//! URIs: `sip:` and `sips:` with their parts (RFC 3261 §19.1), every other scheme as it is.
+
+mod compare;
+
+use crate::defect::{Fault, Problem};
+use crate::lex::{Cursor, class, is_token};
+use std::borrow::Cow;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+
+/// Longest URI, in bytes; all of a head's limit could be one.
+const MAX_URI: usize = 65_535;
+
+/// A URI, read once and printed as it was.
+///
+/// `==` compares the text. Whether two URIs mean the same is [`Uri::equivalent`] (RFC 3261 §19.1.4), which is not
+/// transitive and so cannot be `==`.
+///
+/// ```
+/// use aldis_sip::Uri;
+/// let uri = Uri::parse("sip:alice@[2001:db8::1]:5061;transport=tcp").unwrap();
+/// assert_eq!(uri.user().as_deref(), Some("alice"));
+/// assert_eq!(uri.host(), Some("[2001:db8::1]"));
+/// assert_eq!(uri.port(), Some(5061));
+/// assert_eq!(uri.param("transport").flatten().as_deref(), Some("tcp"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Uri<'a> {
+    text: Cow<'a, str>,
+    scheme: Scheme,
+    parts: Parts,
+}
+
+/// The scheme of a URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `sip`
+    Sip,
+    /// `sips`
+    Sips,
+    /// `tel` (RFC 3966)
+    Tel,
+    /// `urn` (RFC 8141)
+    Urn,
+    /// Any other; see [`Uri::scheme_text`].
+    Other,
+}
+
+/// Where the parts of a sip or sips URI stand in its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Parts {
+    scheme_end: u16,
+    /// With the password; empty with `has_user` false for none.
+    user: (u16, u16),
+    has_user: bool,
+    host: (u16, u16),
+    port: Option<u16>,
+    /// Behind the first `;`.
+    params: (u16, u16),
+    /// Behind the `?`.
+    headers: (u16, u16),
+}
+
+fn span(start: usize, end: usize) -> (u16, u16) {
+    // Callers have checked MAX_URI.
+    (start as u16, end as u16)
+}
+
+/// What the text of a host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HostKind {
+    Name,
+    Address(IpAddr),
+}
+
+/// Reads a host: a name, an IPv4 address or a bracketed IPv6 address.
+fn host_kind(text: &str) -> Option<HostKind> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
+        return Some(HostKind::Address(address.into()));
+    }
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let last = name.rsplit('.').next()?;
+    if last.bytes().all(|b| b.is_ascii_digit()) {
+        let address: Ipv4Addr = text.parse().ok()?;
+        return Some(HostKind::Address(address.into()));
+    }
+    let label = |l: &str| !l.is_empty() && !l.starts_with('-') && !l.ends_with('-');
+    (name.len() <= 253 && name.split('.').all(label)).then_some(HostKind::Name)
+}
+
+/// Takes a host, as in a URI and in Via's sent-by. Underscores are allowed: networks have them.
+pub(crate) fn take_host<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
+    let at = cursor.at();
+    let text = if cursor.peek() == Some(b'[') {
+        let mut end = *cursor;
+        end.take_while(|b| b == b'[' || b == b':' || b == b'.' || class::is(b, class::HEX));
+        end.eat(b']');
+        let length = end.at() - at;
+        let text = cursor.rest().get(..length).unwrap_or_default();
+        cursor.advance(length);
+        text
+    } else {
+        cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    };
+    match host_kind(text) {
+        Some(_) => Ok(text),
+        None => Err(Fault::new(at, Problem::Host)),
+    }
+}
+
+/// Takes a port: digits up to 65535.
+pub(crate) fn take_port(cursor: &mut Cursor<'_>) -> Result<u16, Fault> {
+    let at = cursor.at();
+    cursor.take_class(class::DIGIT).parse().map_err(|_| Fault::new(at, Problem::Port))
+}
+
+/// Checks that every `%` in `text` has two hexadecimal digits; `at` is where `text` begins.
+fn check_escapes(text: &str, at: usize) -> Result<(), Fault> {
+    let bytes = text.as_bytes();
+    for start in memchr::memchr_iter(b'%', bytes) {
+        let digits = bytes.get(start + 1..start + 3).unwrap_or_default();
+        if digits.len() < 2 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(Fault::new(at + start, Problem::Escape));
+        }
+    }
+    Ok(())
+}
+
+const PERCENT: u8 = b'%';
+
+/// Takes the bytes of a component and checks its escapes.
+fn component<'a>(cursor: &mut Cursor<'a>, mask: u8) -> Result<&'a str, Fault> {
+    let at = cursor.at();
+    let text = cursor.take_while(|b| class::is(b, mask) || b == PERCENT);
+    check_escapes(text, at)?;
+    Ok(text)
+}
+
+impl<'a> Uri<'a> {
+    /// Reads a URI; the whole text must be one.
+    ///
+    /// # Errors
+    /// A [`Fault`] with the byte where it stops being one.
+    pub fn parse(text: impl Into<Cow<'a, str>>) -> Result<Self, Fault> {
+        let text = text.into();
+        let (scheme, parts) = Self::dissect(&text)?;
+        Ok(Uri { text, scheme, parts })
+    }
+
+    fn dissect(text: &str) -> Result<(Scheme, Parts), Fault> {
+        if text.len() > MAX_URI {
+            return Err(Fault::new(MAX_URI, Problem::Limit));
+        }
+        let mut cursor = Cursor::new(text);
+        let scheme =
+            cursor.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        let starts_well = scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+        let scheme_end = cursor.at();
+        if !starts_well || !cursor.eat(b':') {
+            return Err(Fault::new(scheme_end, Problem::Uri));
+        }
+        let scheme = match scheme {
+            s if s.eq_ignore_ascii_case("sip") => Scheme::Sip,
+            s if s.eq_ignore_ascii_case("sips") => Scheme::Sips,
+            s if s.eq_ignore_ascii_case("tel") => Scheme::Tel,
+            s if s.eq_ignore_ascii_case("urn") => Scheme::Urn,
+            _ => Scheme::Other,
+        };
+        let mut parts = match scheme {
+            Scheme::Sip | Scheme::Sips => Self::sip_parts(&mut cursor)?,
+            _ => Self::opaque(&mut cursor)?,
+        };
+        parts.scheme_end = span(0, scheme_end).1;
+        Ok((scheme, parts))
+    }
+
+    /// `[ userinfo "@" ] hostport uri-parameters [ headers ]`.
+    fn sip_parts(cursor: &mut Cursor<'_>) -> Result<Parts, Fault> {
+        let mut parts = Parts::default();
+        let rest = cursor.rest();
+        if let Some(length) = memchr::memchr(b'@', rest.as_bytes()) {
+            let start = cursor.at();
+            let user = component(cursor, class::UNRESERVED | class::USER_EXTRA)?;
+            if user.is_empty() {
+                return Err(Fault::new(start, Problem::Uri));
+            }
+            if cursor.eat(b':') {
+                let password = cursor
+                    .take_while(|b| class::is(b, class::UNRESERVED) || b"&=+$,%".contains(&b));
+                check_escapes(password, cursor.at() - password.len())?;
+            }
+            if cursor.at() != start + length {
+                return Err(Fault::new(cursor.at(), Problem::Uri));
+            }
+            parts.user = span(start, cursor.at());
+            parts.has_user = true;
+            cursor.eat(b'@');
+        }
+        let start = cursor.at();
+        take_host(cursor)?;
+        parts.host = span(start, cursor.at());
+        if cursor.eat(b':') {
+            parts.port = Some(take_port(cursor)?);
+        }
+        let start = cursor.at();
+        while cursor.eat(b';') {
+            let at = cursor.at();
+            let name = component(cursor, class::UNRESERVED | class::PARAM_EXTRA)?;
+            if name.is_empty() {
+                return Err(Fault::new(at, Problem::Parameter));
+            }
+            if cursor.eat(b'=') && component(cursor, class::UNRESERVED | class::PARAM_EXTRA)?.is_empty() {
+                return Err(Fault::new(cursor.at(), Problem::Parameter));
+            }
+        }
+        parts.params = span(start, cursor.at());
+        let start = cursor.at();
+        if cursor.eat(b'?') {
+            loop {
+                let at = cursor.at();
+                let name = component(cursor, class::UNRESERVED | class::HEADER_EXTRA)?;
+                if name.is_empty() || !cursor.eat(b'=') {
+                    return Err(Fault::new(at, Problem::Uri));
+                }
+                component(cursor, class::UNRESERVED | class::HEADER_EXTRA)?;
+                if !cursor.eat(b'&') {
+                    break;
+                }
+            }
+        }
+        parts.headers = span(start, cursor.at());
+        if cursor.is_end() { Ok(parts) } else { Err(Fault::new(cursor.at(), Problem::Uri)) }
+    }
+
+    /// Any other scheme: what RFC 3986 lets a URI hold, kept as it is.
+    fn opaque(cursor: &mut Cursor<'_>) -> Result<Parts, Fault> {
+        let at = cursor.at();
+        let text = cursor.take_while(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b));
+        check_escapes(text, at)?;
+        if text.is_empty() || !cursor.is_end() {
+            return Err(Fault::new(cursor.at(), Problem::Uri));
+        }
+        Ok(Parts::default())
+    }
+
+    /// Builds `sip:user@host` (or `sips:`) from plain values; the user part is escaped where it must be, the host is
+    /// checked, an IPv6 address gets its brackets.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the host is none.
+    pub fn sip(scheme: SipScheme, user: Option<&str>, host: &str, port: Option<u16>) -> Result<Uri<'static>, Fault> {
+        let mut text = String::from(match scheme {
+            SipScheme::Sip => "sip:",
+            SipScheme::Sips => "sips:",
+        });
+        if let Some(user) = user {
+            escape_into(&mut text, user, class::UNRESERVED | class::USER_EXTRA);
+            text.push('@');
+        }
+        if host.parse::<Ipv6Addr>().is_ok() {
+            text.push('[');
+            text.push_str(host);
+            text.push(']');
+        } else {
+            text.push_str(host);
+        }
+        if let Some(port) = port {
+            text.push(':');
+            text.push_str(&port.to_string());
+        }
+        Uri::parse(text)
+    }
+
+    /// Adds `;name` or `;name=value` to a sip or sips URI, escaped where it must be.
+    ///
+    /// # Errors
+    /// A [`Fault`] if this is another scheme's URI, has headers, or the name is no token.
+    pub fn with_param(self, name: &str, value: Option<&str>) -> Result<Uri<'static>, Fault> {
+        if !self.is_sip() || self.has_headers() || !is_token(name) || value == Some("") {
+            return Err(Fault::new(self.text.len(), Problem::Parameter));
+        }
+        let mut text = self.text.into_owned();
+        text.push(';');
+        text.push_str(name);
+        if let Some(value) = value {
+            text.push('=');
+            escape_into(&mut text, value, class::UNRESERVED | class::PARAM_EXTRA);
+        }
+        Uri::parse(text)
+    }
+
+    fn slice(&self, span: (u16, u16)) -> &str {
+        self.text.get(Range { start: usize::from(span.0), end: usize::from(span.1) }).unwrap_or_default()
+    }
+
+    /// The URI as it was read.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The scheme as it was read.
+    pub fn scheme_text(&self) -> &str {
+        self.slice((0, self.parts.scheme_end))
+    }
+
+    /// Whether this is a sip or sips URI.
+    pub fn is_sip(&self) -> bool {
+        matches!(self.scheme, Scheme::Sip | Scheme::Sips)
+    }
+
+    /// The user part without its password, as it was read.
+    pub fn raw_user(&self) -> Option<&str> {
+        let text = self.slice(self.parts.user);
+        self.parts.has_user.then(|| text.split_once(':').map_or(text, |(user, _)| user))
+    }
+
+    /// The user part, escapes decoded; bytes that are not UTF-8 become U+FFFD.
+    pub fn user(&self) -> Option<Cow<'_, str>> {
+        self.raw_user().map(unescape)
+    }
+
+    /// The password in the user part, which RFC 3261 §19.1.1 advises against.
+    pub fn password(&self) -> Option<&str> {
+        self.slice(self.parts.user).split_once(':').map(|(_, password)| password)
+    }
+
+    /// The host of a sip or sips URI as it was read, an IPv6 address in its brackets.
+    pub fn host(&self) -> Option<&str> {
+        self.is_sip().then(|| self.slice(self.parts.host))
+    }
+
+    /// The host as an address, if it is one.
+    pub fn host_address(&self) -> Option<IpAddr> {
+        match host_kind(self.host()?) {
+            Some(HostKind::Address(address)) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// The port, if one was given.
+    pub fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    /// The URI parameters, in their order, names and values as read.
+    pub fn raw_params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.slice(self.parts.params).split(';').skip(1).map(|parameter| match parameter.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (parameter, None),
+        })
+    }
+
+    /// The parameter of this name (in any case), escapes decoded: `None` if it is absent, `Some(None)` if it has no value.
+    pub fn param(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
+        self.raw_params()
+            .find(|(n, _)| unescape(n).eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.map(unescape))
+    }
+
+    /// Whether the URI asks for headers (`?…`).
+    pub fn has_headers(&self) -> bool {
+        self.parts.headers.0 != self.parts.headers.1
+    }
+
+    /// The URI headers, in their order, names and values as read.
+    pub fn raw_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = self.slice(self.parts.headers);
+        text.strip_prefix('?').unwrap_or(text).split('&').filter_map(|header| header.split_once('='))
+    }
+
+    /// Whether a proxy of this URI is a loose router: `lr` in any form (I-26).
+    pub fn is_loose(&self) -> bool {
+        self.param("lr").is_some()
+    }
+
+    /// Scheme, user and host alone, as an address of record is compared and shown: no port, parameters or headers.
+    /// `None` for a URI that is not sip or sips.
+    pub fn address_of_record(&self) -> Option<Uri<'static>> {
+        let scheme = match self.scheme {
+            Scheme::Sip => "sip:",
+            Scheme::Sips => "sips:",
+            _ => return None,
+        };
+        let host = self.host()?.to_ascii_lowercase();
+        Uri::parse(match self.raw_user() {
+            Some(user) => format!("{scheme}{user}@{host}"),
+            None => format!("{scheme}{host}"),
+        })
+        .ok()
+    }
+
+    /// The same URI, owning its text.
+    pub fn into_owned(self) -> Uri<'static> {
+        Uri { text: Cow::Owned(self.text.into_owned()), scheme: self.scheme, parts: self.parts }
+    }
+}
+
+/// The two schemes that [`Uri::sip`] builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SipScheme {
+    /// `sip:`
+    Sip,
+    /// `sips:`
+    Sips,
+}
+
+impl fmt::Display for Uri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::str::FromStr for Uri<'static> {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        Uri::parse(text.to_owned())
+    }
+}
+
+/// Decodes `%HH`; bytes that are not UTF-8 become U+FFFD.
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(String::from_utf8_lossy(&unescape_bytes(text)).into_owned())
+}
+
+fn unescape_bytes(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
+        match (byte, digit(ahead.next()), digit(ahead.next())) {
+            (PERCENT, Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                bytes = ahead;
+            }
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// Writes `text` with `%HH` for every byte outside the classes of `mask`.
+fn escape_into(out: &mut String, text: &str, mask: u8) {
+    use std::fmt::Write;
+    for byte in text.bytes() {
+        if class::is(byte, mask) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_read_and_the_text_is_kept() {
+        let text = "sips:alice;day=tu%20e:pw@Atlanta.example:5061;lr;x=%41?subject=a%20b&to=c";
+        let uri = Uri::parse(text).unwrap();
+        assert_eq!(uri.to_string(), text);
+        assert_eq!(uri.scheme(), Scheme::Sips);
+        assert_eq!(uri.user().as_deref(), Some("alice;day=tu e"));
+        assert_eq!(uri.password(), Some("pw"));
+        assert_eq!((uri.host(), uri.port()), (Some("Atlanta.example"), Some(5061)));
+        assert!(uri.is_loose());
+        assert_eq!(uri.param("X").flatten().as_deref(), Some("A"));
+        assert_eq!(uri.raw_headers().collect::<Vec<_>>(), [("subject", "a%20b"), ("to", "c")]);
+        assert_eq!(uri.address_of_record().unwrap().as_str(), "sips:alice;day=tu%20e@atlanta.example");
+    }
+
+    #[test]
+    fn other_schemes_are_opaque() {
+        for (text, scheme) in [
+            ("tel:+358-555-1234567;postd=pp22", Scheme::Tel),
+            ("urn:service:sos", Scheme::Urn),
+            ("soap.beep://192.0.2.103:3002", Scheme::Other),
+            ("nobodyKnowsThisScheme:totallyopaquecontent", Scheme::Other),
+        ] {
+            let uri = Uri::parse(text).unwrap();
+            assert_eq!((uri.scheme(), uri.as_str(), uri.host()), (scheme, text, None));
+        }
+    }
+
+    #[test]
+    fn what_is_no_uri_is_refused() {
+        for text in [
+            "", "sip", "sip:", ":x", "1sip:a@b", "sip:a b@c", "sip:@host", "sip:a@", "sip:a@b:", "sip:a@b:65536",
+            "sip:a@b:x", "sip:a@b;", "sip:a@b;=x", "sip:a@b?", "sip:a@b?x", "sip:a%4@b", "sip:a%zz@b", "sip:a@b@c",
+            "sip:a@[::1", "sip:a@::1", "sip:a@[1.2.3.4]", "sip:a@300.1.1.1", "sip:a@b..c", "sip:a@-b", "sip:a@b c",
+            "sip:<a@b>", "sip:a@b\"", "tel:", "urn:a b", "sip:a@b;x=", "sip:a@b%41",
+        ] {
+            assert!(Uri::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn built_uris_are_escaped_and_bracketed() {
+        let uri = Uri::sip(SipScheme::Sip, Some("a b@c"), "2001:db8::1", Some(5061)).unwrap();
+        assert_eq!(uri.as_str(), "sip:a%20b%40c@[2001:db8::1]:5061");
+        assert_eq!(uri.user().as_deref(), Some("a b@c"));
+        let uri = uri.with_param("pn-prid", Some("a;b=c")).unwrap();
+        assert_eq!(uri.as_str(), "sip:a%20b%40c@[2001:db8::1]:5061;pn-prid=a%3Bb%3Dc");
+        assert!(Uri::sip(SipScheme::Sip, None, "a b", None).is_err());
+    }
+}
