@@ -1,1 +1,44 @@
-//! The sans-IO SIP user agent of Aldis: transactions, registration, messages.
+//! The sans-IO SIP user agent of Aldis: registration, messages, transactions and authentication of one account.
+//!
+//! [`Agent`] opens no socket and reads no clock. Four kinds of method and no fifth:
+//!
+//! - getters;
+//! - commands: [`Agent::register`], [`Agent::send_message`], [`Agent::answer`], [`Agent::network_changed`], …;
+//! - what the world did: [`Agent::handle_connected`], [`Agent::handle_bytes`], [`Agent::handle_timeout`], …;
+//! - [`Agent::poll_output`], to be drained after every one of them, until it ends in [`Output::Wait`].
+//!
+//! Time and randomness are arguments, so that the same calls give the same outputs.
+//!
+//! ```
+//! use aldis_agent::{Account, Agent, Now, Output};
+//! use std::time::Duration;
+//!
+//! let account = Account::new("sip:alice@example.test", "00000000-0000-1000-8000-000a95a0e128").unwrap();
+//! let mut agent = Agent::new(account, [7; 32]);
+//! agent.register(Now { mono: Duration::ZERO, wall: Duration::from_secs(1_800_000_000) });
+//! assert!(matches!(agent.poll_output(), Output::Event(_)));
+//! assert!(matches!(agent.poll_output(), Output::Connect(_)));
+//! assert!(matches!(agent.poll_output(), Output::Wait(None)));
+//! ```
+
+mod account;
+mod agent;
+mod event;
+mod keepalive;
+mod outbox;
+mod random;
+mod registration;
+mod request;
+mod server;
+mod spaces;
+mod time;
+
+pub use account::{Account, InvalidAccount};
+pub use agent::{Agent, Output};
+pub use event::{
+    AnswerWith, BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId,
+    LostReason, MessageFailure, MessageId, OutgoingState, ReceivedMessage, RegistrationChange,
+    RegistrationFailure, Ticket, UnknownReason,
+};
+pub use outbox::{NewMessage, SendRefused};
+pub use time::{Deadline, Now, Reason};

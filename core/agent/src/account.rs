@@ -1,0 +1,293 @@
+//! What the agent knows of its account.
+
+use aldis_sip::{FieldText, NameAddr, ReferenceIdentity, Secret, SipScheme, Uri};
+
+/// One account: who the user is, and how to speak for him.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The address of record: a sip or sips URI with a user and without port and parameters.
+    pub(crate) address_of_record: Uri<'static>,
+    /// From, without its tag.
+    pub(crate) from: NameAddr<'static>,
+    pub(crate) identity: ReferenceIdentity,
+    /// The outbound proxy as the first Route, if there is one.
+    pub(crate) route: Option<Uri<'static>>,
+    pub(crate) auth_user: String,
+    pub(crate) password: Option<Secret>,
+    pub(crate) instance: String,
+    pub(crate) user_agent: Option<FieldText<'static>>,
+    /// The expiry asked for, in seconds (REG-06).
+    pub(crate) expires: u32,
+    pub(crate) max_message: usize,
+    pub(crate) allow_md5: bool,
+    pub(crate) realms: Option<Vec<String>>,
+}
+
+/// Why something is not an account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAccount {
+    /// Not a URI.
+    #[error("{text:?} is not a SIP address: {fault}")]
+    NotAUri {
+        /// What was given.
+        text: String,
+        /// Where it stops being one.
+        fault: aldis_sip::Fault,
+    },
+    /// Not `sip:user@domain`.
+    #[error("{0:?} is not an address of record; it has the form sip:user@domain")]
+    NotAnAddressOfRecord(String),
+    /// The domain, or the proxy's host, cannot be an identity.
+    #[error(transparent)]
+    Identity(#[from] aldis_sip::InvalidIdentity),
+    /// A text holds a character that would end its line.
+    #[error("{what} must not contain control characters")]
+    ControlCharacter {
+        /// Which one.
+        what: &'static str,
+    },
+    /// The instance id is not a UUID.
+    #[error("{0:?} is not a UUID such as 00000000-0000-1000-8000-000a95a0e128")]
+    Instance(String),
+    /// A number outside its range.
+    #[error("{what} is {found}; it must be from {least} to {most}")]
+    Range {
+        /// Which one.
+        what: &'static str,
+        /// What was given.
+        found: u64,
+        /// The smallest allowed.
+        least: u64,
+        /// The largest allowed.
+        most: u64,
+    },
+}
+
+/// RFC 3261 allows a registrar to refuse what is shorter than an hour; longer is its own to shorten (REG-06).
+const DEFAULT_EXPIRES: u32 = 3600;
+/// The largest request by default, in bytes (MSG-04).
+const DEFAULT_MAX_MESSAGE: usize = 8192;
+/// Bounds of the same option: nothing fits below, and no receiver must read more (WIRE-05).
+const MAX_MESSAGE_RANGE: std::ops::RangeInclusive<usize> = 1000..=65_535;
+
+impl Account {
+    /// An account of this address of record; its domain is the identity that the server must prove.
+    ///
+    /// `instance` is the UUID of this installation (OUT-01); it names the device to the registrar and must stay the same
+    /// over restarts.
+    ///
+    /// # Errors
+    /// [`InvalidAccount`] if the address is not of the form `sip:user@domain`, or the instance not a UUID.
+    pub fn new(address_of_record: &str, instance: &str) -> Result<Self, InvalidAccount> {
+        let not_one = || InvalidAccount::NotAnAddressOfRecord(address_of_record.into());
+        let text = to_a_labels(address_of_record);
+        let uri = Uri::parse(text.as_str())
+            .map_err(|fault| InvalidAccount::NotAUri { text: address_of_record.into(), fault })?;
+        let host = uri.host().ok_or_else(not_one)?;
+        let identity = ReferenceIdentity::new(host)?;
+        let plain = uri.address_of_record().ok_or_else(not_one)?;
+        let has_more = uri.port().is_some() || uri.raw_params().next().is_some() || uri.has_headers();
+        if uri.raw_user().is_none() || uri.password().is_some() || has_more {
+            return Err(not_one());
+        }
+        if !is_uuid(instance) {
+            return Err(InvalidAccount::Instance(instance.into()));
+        }
+        Ok(Account {
+            from: NameAddr::new(plain.clone()),
+            auth_user: uri.user().unwrap_or_default().into_owned(),
+            address_of_record: plain,
+            identity,
+            route: None,
+            password: None,
+            instance: instance.to_ascii_lowercase(),
+            user_agent: None,
+            expires: DEFAULT_EXPIRES,
+            max_message: DEFAULT_MAX_MESSAGE,
+            allow_md5: true,
+            realms: None,
+        })
+    }
+
+    /// The address of record.
+    pub fn address_of_record(&self) -> &Uri<'static> {
+        &self.address_of_record
+    }
+
+    /// Whom the server must prove to be: the account's domain, or the host of the proxy.
+    pub fn identity(&self) -> &ReferenceIdentity {
+        &self.identity
+    }
+
+    /// Shows this name in From.
+    ///
+    /// # Errors
+    /// [`InvalidAccount::ControlCharacter`].
+    pub fn with_display_name(mut self, name: &str) -> Result<Self, InvalidAccount> {
+        let wrong = |_| InvalidAccount::ControlCharacter { what: "the display name" };
+        self.from = self.from.with_display(name).map_err(wrong)?;
+        Ok(self)
+    }
+
+    /// Sends everything through this proxy, which the user trusts: its host becomes the identity, and it is the first
+    /// Route (RFC 3261 §8.1.2).
+    ///
+    /// # Errors
+    /// [`InvalidAccount`] if the host cannot be an identity.
+    pub fn with_proxy(mut self, host: &str, port: Option<u16>) -> Result<Self, InvalidAccount> {
+        let identity = ReferenceIdentity::new(host)?;
+        let scheme = if self.address_of_record.scheme() == aldis_sip::Scheme::Sips {
+            SipScheme::Sips
+        } else {
+            SipScheme::Sip
+        };
+        let uri = Uri::sip(scheme, None, &identity.to_string(), port)
+            .and_then(|uri| uri.with_param("lr", None))
+            .map_err(|fault| InvalidAccount::NotAUri { text: host.into(), fault })?;
+        self.identity = identity;
+        self.route = Some(uri);
+        Ok(self)
+    }
+
+    /// Answers digest challenges with this password.
+    pub fn with_password(mut self, password: Secret) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// The name in digest answers, where it is not the user part of the address.
+    pub fn with_auth_user(mut self, name: &str) -> Self {
+        self.auth_user = name.into();
+        self
+    }
+
+    /// The text of `User-Agent`.
+    ///
+    /// # Errors
+    /// [`InvalidAccount::ControlCharacter`].
+    pub fn with_user_agent(mut self, text: &str) -> Result<Self, InvalidAccount> {
+        let wrong = |_| InvalidAccount::ControlCharacter { what: "the user agent" };
+        self.user_agent = Some(FieldText::new(text.to_owned()).map_err(wrong)?);
+        Ok(self)
+    }
+
+    /// The expiry to ask for, in seconds, from 1.
+    ///
+    /// # Errors
+    /// [`InvalidAccount::Range`] for 0, which would remove the binding.
+    pub fn with_expires(mut self, seconds: u32) -> Result<Self, InvalidAccount> {
+        if seconds == 0 {
+            let most = u64::from(u32::MAX);
+            return Err(InvalidAccount::Range { what: "the expiry", found: 0, least: 1, most });
+        }
+        self.expires = seconds;
+        Ok(self)
+    }
+
+    /// The largest request that is sent, in bytes, headers and a later Authorization counted in (MSG-04).
+    ///
+    /// # Errors
+    /// [`InvalidAccount::Range`] outside 1000 to 65535.
+    pub fn with_max_message(mut self, bytes: usize) -> Result<Self, InvalidAccount> {
+        if !MAX_MESSAGE_RANGE.contains(&bytes) {
+            return Err(InvalidAccount::Range {
+                what: "the largest message",
+                found: bytes as u64,
+                least: *MAX_MESSAGE_RANGE.start() as u64,
+                most: *MAX_MESSAGE_RANGE.end() as u64,
+            });
+        }
+        self.max_message = bytes;
+        Ok(self)
+    }
+
+    /// Refuses challenges that offer only MD5 (AUTH-23).
+    pub fn without_md5(mut self) -> Self {
+        self.allow_md5 = false;
+        self
+    }
+
+    /// Answers challenges of these realms only (AUTH-04). Without it every realm is answered that the proven server
+    /// sends or passes on.
+    pub fn with_realms(mut self, realms: Vec<String>) -> Self {
+        self.realms = Some(realms);
+        self
+    }
+
+    pub(crate) fn allows_realm(&self, realm: &str) -> bool {
+        self.realms.as_ref().is_none_or(|realms| realms.iter().any(|allowed| allowed == realm))
+    }
+
+    /// The user part of our Contact: the same for this installation always, and nobody else's (I-11).
+    pub(crate) fn contact_user(&self) -> String {
+        let digits: String = self.instance.chars().filter(char::is_ascii_hexdigit).collect();
+        format!("aldis-{}", digits.get(..16).unwrap_or(&digits))
+    }
+
+    /// The Request-URI of REGISTER: the domain alone (REG-01).
+    pub(crate) fn registrar(&self) -> Uri<'static> {
+        let scheme = self.address_of_record.scheme_text();
+        let host = self.address_of_record.host().unwrap_or_default();
+        // Parts of a URI that was parsed: what they make is one again.
+        Uri::parse(format!("{scheme}:{host}")).unwrap_or_else(|_| self.address_of_record.clone())
+    }
+}
+
+/// An address whose domain may be an international one, with the domain as A-labels.
+fn to_a_labels(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((user, domain)) if !domain.is_ascii() => match ReferenceIdentity::new(domain) {
+            Ok(identity) => format!("{user}@{identity}"),
+            Err(_) => address.into(),
+        },
+        _ => address.into(),
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSTANCE: &str = "00000000-0000-1000-8000-000A95A0E128";
+
+    #[test]
+    fn the_domain_is_the_identity_and_the_registrar_tls_02_reg_01() {
+        let account = Account::new("sip:alice@Bücher.example", INSTANCE).unwrap();
+        assert_eq!(account.identity().to_string(), "xn--bcher-kva.example");
+        assert_eq!(account.registrar().as_str(), "sip:xn--bcher-kva.example");
+        let account = account.with_proxy("proxy.example", Some(5061)).unwrap();
+        assert_eq!(account.identity().to_string(), "proxy.example");
+        assert_eq!(account.registrar().as_str(), "sip:xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn what_is_no_address_of_record_is_refused() {
+        for text in [
+            "",
+            "alice",
+            "sip:example.test",
+            "tel:+123",
+            "sip:a@b.test:5061",
+            "sip:a@b.test;x=y",
+            "sip:a:b@c.test",
+            "sip:a@b.test?x=y",
+            "sip:a b@c.test",
+            "mailto:a@b.test",
+        ] {
+            assert!(Account::new(text, INSTANCE).is_err(), "{text:?}");
+        }
+        assert!(Account::new("sip:a@b.test", "1234").is_err());
+    }
+
+    #[test]
+    fn a_printed_account_holds_no_password() {
+        let account = Account::new("sip:a@b.test", INSTANCE).unwrap().with_password(Secret::new("builder"));
+        assert!(!format!("{account:?}").contains("builder"));
+    }
+}

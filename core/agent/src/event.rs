@@ -1,0 +1,383 @@
+//! What the agent tells.
+
+use aldis_sip::{Defect, StatusCode, Uri};
+use bytes::Bytes;
+use std::fmt;
+use std::time::Duration;
+
+/// One connection attempt, and the connection that it became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub(crate) u64);
+
+/// A request from outside that waits for [`crate::Agent::answer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub(crate) u64);
+
+/// A message of ours, by 128 random bits that the receiver sees too and knows repetitions by (MSG-15). Printed and
+/// read as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub(crate) [u8; 16]);
+
+/// The text is not a message's identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message's identifier has 32 hexadecimal digits")]
+pub struct InvalidMessageId;
+
+impl std::str::FromStr for MessageId {
+    type Err = InvalidMessageId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMessageId> {
+        let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = u128::from_str_radix(text, 16).map_err(|_| InvalidMessageId)?;
+        if digits { Ok(MessageId(value.to_be_bytes())) } else { Err(InvalidMessageId) }
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The connection changed.
+    Connection(ConnectionChange),
+    /// The registration changed.
+    Registration(RegistrationChange),
+    /// A message came; nobody has answered it yet.
+    MessageReceived {
+        /// To answer with.
+        ticket: Ticket,
+        /// What came.
+        message: Box<ReceivedMessage>,
+    },
+    /// A message of ours changed.
+    Outgoing {
+        /// Which one.
+        id: MessageId,
+        /// To whom.
+        to: Uri<'static>,
+        /// Its state.
+        state: OutgoingState,
+    },
+    /// A NOTIFY that needs no subscription: `message-summary` or `check-sync` (NOT-02).
+    Notify {
+        /// The event package.
+        package: String,
+        /// Content-Type, if there is a body.
+        content_type: Option<String>,
+        /// The body.
+        body: Bytes,
+    },
+}
+
+/// How the connection changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionChange {
+    /// An attempt begins.
+    Connecting,
+    /// The server proved its identity and the connection is up.
+    Connected,
+    /// The connection is gone.
+    Lost {
+        /// Why.
+        why: LostReason,
+    },
+    /// The next attempt has its time.
+    BackingOff {
+        /// Why it is needed.
+        why: BackOffReason,
+        /// When it comes, from now.
+        retry_in: Duration,
+    },
+    /// Closed by us, because nobody needs it.
+    Closed,
+}
+
+/// Why a connection is gone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LostReason {
+    /// The server closed it.
+    #[error("the server closed the connection")]
+    ClosedByServer,
+    /// The operating system reported an error.
+    #[error("the connection failed: {0}")]
+    Failed(String),
+    /// No pong came (OUT-18).
+    #[error("the server no longer answers keep-alives")]
+    NoPong,
+    /// A REGISTER was not answered within 32 s.
+    #[error("the server does not answer")]
+    NoAnswer,
+    /// Nobody knows where the next message begins.
+    #[error("the server sent what is not SIP: {0}")]
+    NotSip(Defect),
+    /// The system says that the network changed.
+    #[error("the network changed")]
+    NetworkChanged,
+}
+
+/// Why the agent waits before it connects again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BackOffReason {
+    /// The attempt failed; the driver knows the details.
+    #[error("no trusted connection")]
+    ConnectFailed,
+    /// The connection was lost.
+    #[error(transparent)]
+    Lost(LostReason),
+}
+
+/// How the registration changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationChange {
+    /// A first REGISTER is under way.
+    Registering,
+    /// The registrar holds our binding.
+    Registered {
+        /// The time granted.
+        expires_in: Duration,
+        /// Our Contact.
+        contact: Uri<'static>,
+        /// Whether RFC 5626 is active (OUT-05).
+        outbound: bool,
+    },
+    /// The binding is being renewed.
+    Refreshing,
+    /// The binding is removed, or was never made.
+    Unregistered,
+    /// A REGISTER failed.
+    Failed {
+        /// Why.
+        why: RegistrationFailure,
+        /// The status, if the registrar answered.
+        status: Option<StatusCode>,
+        /// When it is tried again, from now; `None`: not until the app acts.
+        retry_in: Option<Duration>,
+    },
+}
+
+/// Why a REGISTER failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationFailure {
+    /// The digest was refused, or there is nothing to answer with.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsProblem),
+    /// 403: the registrar knows the user and does not let him (GEN-17).
+    #[error("the registrar refuses this user: {reason}")]
+    Forbidden {
+        /// The reason phrase.
+        reason: String,
+    },
+    /// 404: the registrar does not know the user.
+    #[error("the registrar does not know this user: {reason}")]
+    UnknownUser {
+        /// The reason phrase.
+        reason: String,
+    },
+    /// 423 without a usable Min-Expires, or twice.
+    #[error("the registrar accepts no expiry that was asked for")]
+    Interval,
+    /// 503, or another failure that can pass.
+    #[error("the registrar cannot serve now: {status} {reason}")]
+    Unavailable {
+        /// The status.
+        status: StatusCode,
+        /// The reason phrase.
+        reason: String,
+    },
+    /// The response has no binding of ours (REG-09).
+    #[error("the registrar answered 200 but holds no binding of this device")]
+    NoBinding,
+    /// No final response within 32 s.
+    #[error("the registrar did not answer")]
+    Timeout,
+}
+
+impl RegistrationFailure {
+    /// Whether other credentials could help.
+    pub fn is_credentials(&self) -> bool {
+        matches!(self, RegistrationFailure::Credentials(_))
+    }
+
+    /// Whether it fails the same way until the app acts (REG-21).
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            RegistrationFailure::Credentials(_)
+                | RegistrationFailure::Forbidden { .. }
+                | RegistrationFailure::UnknownUser { .. }
+        )
+    }
+}
+
+/// Why a challenge could not be answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsProblem {
+    /// The server refused the answer.
+    #[error("the server refuses the user name or password for the realm {realm:?}")]
+    Rejected {
+        /// The realm.
+        realm: String,
+    },
+    /// No password is known.
+    #[error("the server asks for a password for the realm {realm:?}, and none was given")]
+    Missing {
+        /// The realm.
+        realm: String,
+    },
+    /// No challenge is one that we answer.
+    #[error("the server asks for authentication that is not supported: {offered}")]
+    Unsupported {
+        /// What it offers.
+        offered: String,
+    },
+    /// The account does not answer this realm (AUTH-04).
+    #[error("the account gives no credentials to the realm {realm:?}")]
+    RealmNotAllowed {
+        /// The realm.
+        realm: String,
+    },
+    /// More challenges for one request than anybody needs (AUTH-22).
+    #[error("the server keeps asking for authentication without end")]
+    Loop,
+}
+
+/// The state of a message of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutgoingState {
+    /// Waits for a connection, or for another message to the same recipient (MSG-03).
+    Queued,
+    /// Bytes are under way.
+    Sending,
+    /// A 2xx came: 200, or 202 from a store. Neither means read (MSG-05).
+    Accepted {
+        /// The status.
+        status: StatusCode,
+    },
+    /// Not delivered, or refused by the recipient.
+    Failed {
+        /// Why.
+        why: MessageFailure,
+        /// The status, if there was an answer.
+        status: Option<StatusCode>,
+    },
+    /// Bytes may have left and no answer came: it may or may not have arrived (MSG-07).
+    Unknown {
+        /// Why nobody knows.
+        why: UnknownReason,
+        /// 408, if the server said so.
+        status: Option<StatusCode>,
+    },
+}
+
+impl OutgoingState {
+    /// Whether nothing more comes.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, OutgoingState::Queued | OutgoingState::Sending)
+    }
+}
+
+/// Why a message failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageFailure {
+    /// The digest was refused, or there is nothing to answer with.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsProblem),
+    /// The server said no (4xx, 5xx) or pointed elsewhere (3xx).
+    #[error("{}", rejected(.status, .reason))]
+    Rejected {
+        /// The status.
+        status: StatusCode,
+        /// The reason phrase.
+        reason: String,
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// It reached the recipient, who refused it (6xx, MSG-06).
+    #[error("the recipient refused the message: {status} {reason}")]
+    Declined {
+        /// The status.
+        status: StatusCode,
+        /// The reason phrase.
+        reason: String,
+    },
+    /// Taken back before any byte was sent.
+    #[error("withdrawn before it was sent")]
+    Withdrawn,
+    /// The registration that it waited for is refused until the app acts.
+    #[error("not sent, because the account is not registered: {0}")]
+    NotRegistered(RegistrationFailure),
+}
+
+/// The words for a refusal, by what the sender can do.
+fn rejected(status: &StatusCode, reason: &str) -> String {
+    let meaning = match status.code() {
+        404 | 604 => "the server knows no such user",
+        480 | 410 => "the recipient cannot be reached now",
+        413 | 513 => "the message is too large for the server",
+        415 => "the recipient does not take this type of content",
+        403 => "the server does not allow it",
+        488 | 606 => "the recipient does not accept it",
+        503 => "the server cannot serve now",
+        300..=399 => "the recipient is elsewhere",
+        500..=599 => "the server failed",
+        _ => "the server refused the message",
+    };
+    format!("{meaning} ({status} {reason})")
+}
+
+/// Why nobody knows what became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownReason {
+    /// No final response within 32 s, or a 408.
+    #[error("no answer came; the message may or may not have arrived")]
+    NoAnswer,
+    /// The connection was lost while the answer was awaited.
+    #[error("the connection was lost before the answer came; the message may or may not have arrived")]
+    ConnectionLost,
+    /// We stopped waiting.
+    #[error("stopped before the answer came; the message may or may not have arrived")]
+    Stopped,
+}
+
+/// A message as it came.
+#[derive(Clone, Debug)]
+pub struct ReceivedMessage {
+    /// The sender's identifier of the message, if it has one: the key that a repetition is known by (MSG-16).
+    pub message_id: Option<String>,
+    /// From, without parameters.
+    pub from: Uri<'static>,
+    /// The display name in From: a claim of the sender.
+    pub display_name: Option<String>,
+    /// To.
+    pub to: Uri<'static>,
+    /// Content-Type as text; `text/plain` if there is none.
+    pub content_type: String,
+    /// The body, its Content-Encoding undone.
+    pub body: Bytes,
+    /// Call-ID, From tag and CSeq number: the second-best key.
+    pub call_id: String,
+    /// See `call_id`.
+    pub from_tag: Option<String>,
+    /// See `call_id`.
+    pub cseq: u32,
+    /// Date, in seconds since 1970.
+    pub date: Option<i64>,
+    /// The message says that it is valid for so many seconds from its date (MSG-11).
+    pub expires: Option<u32>,
+}
+
+/// How a received message is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerWith {
+    /// It is stored: 200.
+    Accept,
+    /// It cannot be stored now: 480 with Retry-After, and the sender keeps it (MSG-09).
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
