@@ -109,6 +109,18 @@ impl Account {
         })
     }
 
+    /// Another UUID of this installation.
+    ///
+    /// # Errors
+    /// [`InvalidAccount::Instance`] if it is none.
+    pub fn with_instance(mut self, instance: &str) -> Result<Self, InvalidAccount> {
+        if !is_uuid(instance) {
+            return Err(InvalidAccount::Instance(instance.into()));
+        }
+        self.instance = instance.to_ascii_lowercase();
+        Ok(self)
+    }
+
     /// The address of record.
     pub fn address_of_record(&self) -> &Uri<'static> {
         &self.address_of_record

@@ -1,1 +1,57 @@
 //! A SIP client over verified TLS: register, send and receive messages.
+//!
+//! Three promises, in this order. **Nobody in the middle**: a server that cannot prove that it speaks for the account's
+//! domain receives not one SIP byte, and nothing switches that off. **Nothing lost**: a message is answered with 200 only
+//! once it is stored, and every message sent ends in a state that says what is known. **Always says why**: every refusal
+//! and failure carries what was expected, what was found and what to do, in types.
+//!
+//! ```no_run
+//! use aldis::{Config, Outgoing, OutgoingState, Phone};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config::new("sip:alice@example.test")?.password("wonderland");
+//!     let phone = Phone::start(config)?;
+//!     let outcome = phone.send_and_wait("sip:bob@example.test", Outgoing::text("Hello, Bob")).await?;
+//!     assert!(matches!(outcome, OutgoingState::Accepted { .. }), "{outcome:?}");
+//!     phone.shut_down().await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! To receive, register and read the events:
+//!
+//! ```no_run
+//! # use aldis::{Config, Event, Phone};
+//! # async fn listen(config: Config) -> Result<(), aldis::StartError> {
+//! let phone = Phone::start(config)?;
+//! phone.register();
+//! while let Some(event) = phone.next_event().await {
+//!     if let Event::Message(message) = event {
+//!         println!("{}: {}", message.from, message.text().unwrap_or_default());
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The map: [`Config`] says who and how, [`Phone`] does it, [`Event`] tells. Whom to trust is [`trust`], how a server is
+//! reached is [`net`]. Inside, a driver task feeds a sans-IO agent; only [`net`] touches sockets.
+
+mod config;
+mod driver;
+mod event;
+mod link;
+pub mod net;
+mod phone;
+mod queue;
+
+pub use aldis_agent::{
+    CredentialsProblem, InvalidAccount, InvalidMessageId, LostReason, MessageFailure, MessageId,
+    OutgoingState, RegistrationChange as RegistrationState, RegistrationFailure, SendRefused, UnknownReason,
+};
+pub use aldis_sip::{Defect, Domain, InvalidIdentity, ReferenceIdentity, Secret, StatusCode, Uri};
+pub use aldis_trust as trust;
+pub use config::{Config, ConfigError};
+pub use event::{Connected, ConnectionState, Event, Incoming, Trouble};
+pub use phone::{Outgoing, Phone, SendError, StartError};

@@ -1,0 +1,264 @@
+//! What a phone needs to know.
+
+use crate::net::{Deadlines, Host, Resolver, Route, TlsOptions, TlsVersion};
+use aldis_agent::{Account, InvalidAccount};
+use aldis_sip::{ReferenceIdentity, Secret, Uri};
+use aldis_trust::{Anchors, Policy};
+use std::net::SocketAddr;
+
+/// The account of a phone and how it reaches its server. Built step by step; every step checks what it is given.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) account: Account,
+    pub(crate) policy: Policy,
+    pub(crate) route: Route,
+    pub(crate) resolver: Resolver,
+    pub(crate) tls: TlsOptions,
+    pub(crate) deadlines: Deadlines,
+}
+
+/// Why something cannot be part of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The account is not one.
+    #[error(transparent)]
+    Account(#[from] InvalidAccount),
+    /// Not `host` or `host:port`.
+    #[error("{text:?} is not {expected}")]
+    Address {
+        /// What was given.
+        text: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The system gave no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}
+
+/// This version, as an app that names none of its own appears in User-Agent.
+const USER_AGENT: &str = concat!("Aldis/", env!("CARGO_PKG_VERSION"));
+
+impl Config {
+    /// An account by its address of record, `sip:alice@example.test`. Its domain is the identity that the server must
+    /// prove; the bundled public roots may vouch for it; DNS says where it is.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the address is not one.
+    pub fn new(address_of_record: &str) -> Result<Self, ConfigError> {
+        let account = Account::new(address_of_record, &random_instance()?)?.with_user_agent(USER_AGENT)?;
+        Ok(Config {
+            account,
+            policy: Policy::new(Anchors::bundled()),
+            route: Route::Discover { port: None },
+            resolver: Resolver::system(),
+            tls: TlsOptions::default(),
+            deadlines: Deadlines::default(),
+        })
+    }
+
+    /// Answers the server's challenges with this password.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.account = self.account.with_password(Secret::new(password));
+        self
+    }
+
+    /// The user name in the answers, where it is not the user part of the address.
+    pub fn auth_user(mut self, name: &str) -> Self {
+        self.account = self.account.with_auth_user(name);
+        self
+    }
+
+    /// Shows this name to recipients.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a control character.
+    pub fn display_name(mut self, name: &str) -> Result<Self, ConfigError> {
+        self.account = self.account.with_display_name(name)?;
+        Ok(self)
+    }
+
+    /// Sends everything through this outbound proxy, `host` or `host:port`. The user trusts it: *its host becomes the
+    /// identity* that the server must prove.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is not of that form.
+    pub fn proxy(mut self, proxy: &str) -> Result<Self, ConfigError> {
+        let (host, port) = host_and_port(proxy)?;
+        self.account = self.account.with_proxy(&host, port)?;
+        if matches!(self.route, Route::Discover { .. }) {
+            self.route = Route::Discover { port };
+        }
+        Ok(self)
+    }
+
+    /// Connects to `host:port` instead of asking DNS for the domain. This says where, never whom to trust. May be
+    /// given several times; the addresses are tried in order.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is not of that form.
+    pub fn address(mut self, address: &str) -> Result<Self, ConfigError> {
+        let expected = "an address and port such as 192.0.2.1:5061";
+        let wrong = || ConfigError::Address { text: address.into(), expected };
+        let (host, port) = host_and_port(address).map_err(|_| wrong())?;
+        let host: Host = host.parse().map_err(|_| wrong())?;
+        let port = port.ok_or_else(wrong)?;
+        match &mut self.route {
+            Route::Given(list) => list.push((host, port)),
+            Route::Discover { .. } => self.route = Route::Given(vec![(host, port)]),
+        }
+        Ok(self)
+    }
+
+    /// Asks this DNS server instead of the system's.
+    pub fn resolver(mut self, server: SocketAddr) -> Self {
+        self.resolver = Resolver::servers([server]);
+        self
+    }
+
+    /// Whom to trust, and what must be proven: roots, server names, pins, revocation, level.
+    pub fn trust(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The lowest version of TLS that is spoken, 1.2 by default. Nothing lower exists here.
+    pub fn min_tls(mut self, version: TlsVersion) -> Self {
+        self.tls.min_version = version;
+        self
+    }
+
+    /// Connects only with a post-quantum key exchange.
+    pub fn require_post_quantum(mut self, required: bool) -> Self {
+        self.tls.require_post_quantum = required;
+        self
+    }
+
+    /// How long connecting may take.
+    pub fn deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.deadlines = deadlines;
+        self
+    }
+
+    /// The expiry to ask the registrar for, in seconds; 3600 by default.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for 0.
+    pub fn expires(mut self, seconds: u32) -> Result<Self, ConfigError> {
+        self.account = self.account.with_expires(seconds)?;
+        Ok(self)
+    }
+
+    /// The UUID of this installation: the registrar knows the device by it (RFC 5626 §4.1). Without one each phone gets a
+    /// random one, and its binding of an earlier run stays until it expires; an app should keep one and give it here.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is not a UUID.
+    pub fn instance(mut self, uuid: &str) -> Result<Self, ConfigError> {
+        self.account = self.account.with_instance(uuid)?;
+        Ok(self)
+    }
+
+    /// The largest request sent, in bytes, headers counted in; 8192 by default, 1300 where a hop may be UDP (RFC 3428
+    /// §8).
+    ///
+    /// # Errors
+    /// [`ConfigError`] outside 1000 to 65535.
+    pub fn max_message(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        self.account = self.account.with_max_message(bytes)?;
+        Ok(self)
+    }
+
+    /// The text of User-Agent.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a control character.
+    pub fn user_agent(mut self, text: &str) -> Result<Self, ConfigError> {
+        self.account = self.account.with_user_agent(text)?;
+        Ok(self)
+    }
+
+    /// Answers challenges of these realms only; without it every realm that the proven server sends or passes on.
+    pub fn realms(mut self, realms: Vec<String>) -> Self {
+        self.account = self.account.with_realms(realms);
+        self
+    }
+
+    /// Refuses challenges that offer nothing but MD5.
+    pub fn without_md5(mut self) -> Self {
+        self.account = self.account.without_md5();
+        self
+    }
+
+    /// Whom the server must prove to be.
+    pub fn identity(&self) -> &ReferenceIdentity {
+        self.account.identity()
+    }
+
+    /// The address of record.
+    pub fn address_of_record(&self) -> &Uri<'static> {
+        self.account.address_of_record()
+    }
+}
+
+/// A random UUID, version 4.
+fn random_instance() -> Result<String, ConfigError> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| ConfigError::Random(error.to_string()))?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+}
+
+/// Takes `host`, `host:port`, `address`, `[v6]` or `[v6]:port` apart.
+fn host_and_port(text: &str) -> Result<(String, Option<u16>), ConfigError> {
+    let wrong = || ConfigError::Address { text: text.into(), expected: "a host or host:port" };
+    let colon = match text.rfind(']') {
+        Some(bracket) => text.get(bracket..).and_then(|tail| tail.find(':')).map(|at| bracket + at),
+        None if text.matches(':').count() == 1 => text.find(':'),
+        None => None,
+    };
+    let (host, port) = match colon {
+        Some(at) => (text.get(..at), text.get(at + 1..)),
+        None => (Some(text), None),
+    };
+    let host = host.filter(|host| !host.is_empty()).ok_or_else(wrong)?;
+    let port = match port {
+        Some(port) => Some(port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?),
+        None => None,
+    };
+    Ok((host.into(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_the_identity_and_an_address_is_not_tls_02() {
+        let config = Config::new("sip:alice@example.test").unwrap();
+        assert_eq!(config.identity().to_string(), "example.test");
+        let config = config.address("127.0.0.1:5061").unwrap().address("[::1]:5061").unwrap();
+        assert_eq!(config.identity().to_string(), "example.test");
+        assert!(matches!(&config.route, Route::Given(list) if list.len() == 2));
+        let config = config.proxy("edge.example.test:5061").unwrap();
+        assert_eq!(config.identity().to_string(), "edge.example.test");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let config = Config::new("sip:alice@example.test").unwrap();
+        for text in ["", "host", "host:", "host:0", "host:65536", ":5061", "[::1]", "::1:5061", "ho st:1"] {
+            assert!(config.clone().address(text).is_err(), "{text:?}");
+        }
+        for text in ["", "host:x", ":5061", "a b"] {
+            assert!(config.clone().proxy(text).is_err(), "{text:?}");
+        }
+        assert!(config.clone().instance("1").is_err());
+        assert!(config.expires(0).is_err());
+    }
+
+    #[test]
+    fn a_printed_configuration_holds_no_password() {
+        let config = Config::new("sip:alice@example.test").unwrap().password("wonderland");
+        assert!(!format!("{config:?}").contains("wonderland"));
+    }
+}

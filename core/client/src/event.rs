@@ -1,0 +1,172 @@
+//! What a phone tells.
+
+use crate::net::{ConnectFailure, TlsFacts};
+use aldis_agent::{LostReason, MessageId, OutgoingState, RegistrationChange};
+use aldis_sip::body::decode_text;
+use aldis_sip::fields::{ContentType, FieldValue};
+use aldis_sip::{Fault, ReferenceIdentity, Uri};
+use aldis_trust::{Finding, Matched, Verdict};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What happened, in order.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The connection changed.
+    Connection(ConnectionState),
+    /// A server was refused before it received a SIP byte. [`ConnectionState::BackingOff`] follows if it is tried again.
+    Untrusted {
+        /// Why, in full.
+        verdict: Arc<Verdict>,
+        /// Where that server is.
+        address: SocketAddr,
+    },
+    /// The registration changed.
+    Registration(RegistrationChange),
+    /// A message came. It is stored and was answered with 200.
+    Message(Box<Incoming>),
+    /// A message of ours changed.
+    Outgoing {
+        /// Which one.
+        id: MessageId,
+        /// To whom.
+        to: Uri<'static>,
+        /// Its state.
+        state: OutgoingState,
+    },
+    /// A NOTIFY that needs no subscription.
+    Notify {
+        /// The event package, such as `message-summary`.
+        package: String,
+        /// Content-Type, if there is a body.
+        content_type: Option<String>,
+        /// The body.
+        body: Bytes,
+    },
+}
+
+/// The state of the connection.
+#[derive(Clone, Debug)]
+pub enum ConnectionState {
+    /// DNS is asked where the server is.
+    Resolving,
+    /// An attempt begins.
+    Connecting,
+    /// The server proved its identity.
+    Connected(Arc<Connected>),
+    /// The connection is gone.
+    Lost {
+        /// Why.
+        why: LostReason,
+    },
+    /// The next attempt has its time.
+    BackingOff {
+        /// Why it is needed.
+        why: Trouble,
+        /// From now.
+        retry_in: Duration,
+    },
+    /// Closed by us: nobody needs it.
+    Closed,
+}
+
+/// Who is at the other end, and how it was proven.
+#[derive(Clone, Debug)]
+pub struct Connected {
+    /// The server's address.
+    pub address: SocketAddr,
+    /// Version, cipher suite and key exchange.
+    pub tls: TlsFacts,
+    /// Whom the server had to prove to be.
+    pub reference: ReferenceIdentity,
+    /// The name in its certificate that matched.
+    pub matched: Matched,
+    /// The first moment at which a certificate of the path expires, in seconds since 1970.
+    pub expires: u64,
+    /// What is worth telling of the certificates, but refuses nothing.
+    pub warnings: Vec<Finding>,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Trouble {
+    /// None came up.
+    #[error("{0}")]
+    NoConnection(Arc<ConnectFailure>),
+    /// It was lost.
+    #[error(transparent)]
+    Lost(LostReason),
+}
+
+impl Trouble {
+    /// What to do, in a sentence for people.
+    pub fn advice(&self) -> String {
+        match self {
+            Trouble::NoConnection(failure) => failure.advice(),
+            Trouble::Lost(_) => "It is tried again by itself.".into(),
+        }
+    }
+}
+
+/// A message that came.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The sender's identifier, or one made of Call-ID and CSeq.
+    pub id: String,
+    /// The sender, as the server passed it on.
+    pub from: Uri<'static>,
+    /// The display name, a claim of the sender.
+    pub display_name: Option<String>,
+    /// To whom it was sent.
+    pub to: Uri<'static>,
+    /// The content type.
+    pub content_type: String,
+    /// The body.
+    pub body: Bytes,
+    /// When the sender says that it was sent, in seconds since 1970.
+    pub sent_at: Option<i64>,
+    /// When it came, in seconds since 1970.
+    pub received_at: i64,
+}
+
+impl Incoming {
+    pub(crate) fn to_stored(&self, key: String) -> aldis_store::Incoming {
+        aldis_store::Incoming {
+            key,
+            id: self.id.clone(),
+            from: self.from.to_string(),
+            display_name: self.display_name.clone(),
+            to: self.to.to_string(),
+            content_type: self.content_type.clone(),
+            body: self.body.to_vec(),
+            sent_at: self.sent_at,
+            received_at: self.received_at,
+        }
+    }
+
+    pub(crate) fn from_stored(stored: aldis_store::Incoming) -> Result<Self, Fault> {
+        Ok(Incoming {
+            id: stored.id,
+            from: Uri::parse(stored.from)?,
+            display_name: stored.display_name,
+            to: Uri::parse(stored.to)?,
+            content_type: stored.content_type,
+            body: stored.body.into(),
+            sent_at: stored.sent_at,
+            received_at: stored.received_at,
+        })
+    }
+
+    /// The body as text, by the charset that it declares, UTF-8 without one; `None` if it is not text. What cannot be
+    /// read is replaced; the bytes stay in `body`.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        let kind = ContentType::parse(&self.content_type).ok()?;
+        if !kind.kind.eq_ignore_ascii_case("text") {
+            return None;
+        }
+        Some(decode_text(kind.params.value("charset").as_deref(), &self.body).text)
+    }
+}

@@ -1,0 +1,462 @@
+//! From an identity to a connection that has proven it. No SIP byte is written here.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aldis_sip::ReferenceIdentity;
+use aldis_trust::{Crl, Judged, Policy, Trusted, Verdict, Verifier};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::race::{AttemptError, Candidates, ConnectError, Pace, connect_tcp};
+use super::resolve::Resolver;
+use super::resolve_error::{Question, RecordType, ResolveError};
+use super::srv;
+use super::target::{Host, Target};
+use super::tls::{Offer, PostQuantum, TlsFacts, TlsOptions, TlsVersion, client_config};
+use super::tls_failure::TlsCause;
+
+/// Handshakes tried for one connection: a farm whose every server is refused does not get better by the hundredth.
+const MAX_HANDSHAKES: usize = 6;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct ConnectRequest {
+    /// Whom the server must prove to be; also what SNI says, if it is a domain (TLS-02, TLS-08).
+    pub identity: ReferenceIdentity,
+    /// Where to look for the server.
+    pub route: Route,
+    /// Who answers questions about names.
+    pub resolver: Resolver,
+    /// Whom to trust.
+    pub policy: Arc<Policy>,
+    /// Revocation lists that are known.
+    pub crls: Vec<Arc<Crl>>,
+    /// Whether the caller will fetch what is missing about revocation before the first byte is written
+    /// (`aldis_trust::Verifier::more_may_follow`).
+    pub revocation_follows: bool,
+    /// What is asked of TLS.
+    pub tls: TlsOptions,
+    /// How long each part may take.
+    pub deadlines: Deadlines,
+    /// The intervals between attempts.
+    pub pace: Pace,
+    /// Addresses that failed above TLS (a 503, or no response to a request): tried after all others (DNS-08).
+    pub avoid: Vec<SocketAddr>,
+}
+
+/// Where to look for a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Where DNS says that the identity's own domain is served (RFC 3263), or at its addresses with this port.
+    Discover {
+        /// The port, if one was given with the domain or proxy.
+        port: Option<u16>,
+    },
+    /// These places, in this order, instead of asking DNS.
+    Given(Vec<(Host, u16)>),
+}
+
+/// How long the parts of connecting may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From one target's first packet to an open TCP connection, with the question for its addresses.
+    pub connect: Duration,
+    /// One TLS handshake; the first with a post-quantum offer gets half of it, if there may be a second.
+    pub handshake: Duration,
+    /// Everything.
+    pub total: Duration,
+}
+
+impl Default for Deadlines {
+    /// Timer B and F end a transaction after 32 s (RFC 3261 §17.1.1.2): a connection is there before or not at all.
+    fn default() -> Self {
+        Deadlines {
+            connect: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
+            total: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ConnectRequest {
+    /// A request with the system's resolver and everything else as by default.
+    pub fn new(identity: ReferenceIdentity, policy: Arc<Policy>) -> Self {
+        ConnectRequest {
+            identity,
+            route: Route::Discover { port: None },
+            resolver: Resolver::system(),
+            policy,
+            crls: Vec::new(),
+            revocation_follows: false,
+            tls: TlsOptions::default(),
+            deadlines: Deadlines::default(),
+            pace: Pace::default(),
+            avoid: Vec::new(),
+        }
+    }
+}
+
+/// TLS over TCP to a server that has proven who it is.
+pub type Stream = TlsStream<TcpStream>;
+
+/// A connection to a server that has proven the identity.
+#[derive(Debug)]
+pub struct Connection {
+    /// The stream. Nothing has been written to it or read from it.
+    pub stream: Stream,
+    /// What the handshake settled.
+    pub facts: TlsFacts,
+    /// The place.
+    pub target: Target,
+    /// Why the server is trusted.
+    pub trusted: Box<Trusted>,
+    /// What was judged, for a second judgement with more evidence about revocation.
+    pub judged: Judged,
+    /// Servers that were refused before this one: worth a report, since somebody may have put them there.
+    pub refused: Vec<Untrusted>,
+}
+
+/// A server that is not trusted.
+#[derive(Clone, Debug)]
+pub struct Untrusted {
+    /// The judgement, a refusal.
+    pub verdict: Box<Verdict>,
+    /// The address.
+    pub address: SocketAddr,
+    /// The place that led to it.
+    pub target: Target,
+}
+
+/// Why there is no connection. When several servers failed in several ways, it is the one that a user should hear of
+/// first: the order of the variants.
+#[derive(Clone, Debug)]
+pub enum ConnectFailure {
+    /// A server answered and did not prove the identity. It has received no SIP byte.
+    Untrusted(Box<Untrusted>),
+    /// TCP connected, and TLS failed for another reason than the certificate.
+    Tls {
+        /// The reason.
+        cause: TlsCause,
+        /// The address.
+        address: SocketAddr,
+        /// The place that led to it.
+        target: Box<Target>,
+    },
+    /// No address could be connected to.
+    Connect(ConnectError),
+    /// DNS named no address.
+    Dns(ResolveError),
+}
+
+impl ConnectFailure {
+    /// Whether trying again later may succeed without anybody changing a record, a certificate or a setting.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            // It may be a network's login page; the agent still waits longer than after a refused connection.
+            Self::Untrusted(_) => true,
+            Self::Tls { cause, .. } => !matches!(cause, TlsCause::Setup { .. }),
+            Self::Connect(_) => true,
+            Self::Dns(error) => error.may_pass(),
+        }
+    }
+
+    /// What to do about it, in a sentence or two.
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Untrusted(untrusted) => {
+                untrusted.verdict.findings().first().map(|finding| finding.advice.clone()).unwrap_or_default()
+            }
+            Self::Tls { cause, .. } => cause.advice().into(),
+            Self::Connect(_) => {
+                "Check the network connection, and the server's name and port; a firewall may block the port."
+                    .into()
+            }
+            Self::Dns(error) => error.advice().into(),
+        }
+    }
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server at {} is not trusted", self.address)?;
+        match self.verdict.findings().first() {
+            Some(finding) => write!(
+                f,
+                ": {} (expected {}, found {})",
+                finding.code.as_str(),
+                finding.expected,
+                finding.found
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untrusted(untrusted) => untrusted.fmt(f),
+            Self::Tls { cause, address, .. } => write!(f, "no TLS with {address}: {cause}"),
+            Self::Connect(error) => write!(f, "no connection: {error}"),
+            Self::Dns(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConnectFailure {}
+
+/// Finds the server, connects, and makes sure that it is the one.
+///
+/// Each target is raced in turn, and each of its addresses until one proves the identity (DNS-08). Dropping the future
+/// ends everything that was begun.
+///
+/// # Errors
+/// [`ConnectFailure`] when no address is left or the total deadline has come.
+pub async fn connect(request: &ConnectRequest) -> Result<Connection, ConnectFailure> {
+    let deadline = Instant::now() + request.deadlines.total;
+    let mut search =
+        Search { request, deadline, asked: Vec::new(), handshakes: 0, failures: Failures::default() };
+    let targets = search.targets().await?;
+    let mut avoided = Vec::new();
+    for target in targets {
+        let mut candidates = match request.resolver.candidates(&target) {
+            Ok(candidates) => candidates.avoiding(&request.avoid),
+            Err(error) => {
+                search.failures.dns(error);
+                continue;
+            }
+        };
+        if let Some(connection) = search.try_candidates(&target, &mut candidates).await {
+            return Ok(connection);
+        }
+        avoided.push((target, candidates.avoided()));
+    }
+    for (target, mut candidates) in avoided {
+        if let Some(connection) = search.try_candidates(&target, &mut candidates).await {
+            return Ok(connection);
+        }
+    }
+    Err(search.failures.into_failure(&search.asked))
+}
+
+/// The questions for the addresses of `target` are still open.
+fn unanswered(target: &Target) -> ResolveError {
+    let question = |record| Question { record, name: target.host.to_string() };
+    ResolveError::Timeout { asked: [RecordType::Aaaa, RecordType::A].map(question).into() }
+}
+
+struct Search<'a> {
+    request: &'a ConnectRequest,
+    deadline: Instant,
+    /// What DNS was asked before addresses.
+    asked: Vec<Question>,
+    handshakes: usize,
+    failures: Failures,
+}
+
+#[derive(Default)]
+struct Failures {
+    untrusted: Vec<Untrusted>,
+    /// The first.
+    tls: Option<ConnectFailure>,
+    attempts: Vec<AttemptError>,
+    dns: Option<ResolveError>,
+}
+
+impl Failures {
+    fn dns(&mut self, error: ResolveError) {
+        self.dns = Some(match self.dns.take() {
+            Some(before) => before.merge(error),
+            None => error,
+        });
+    }
+
+    fn into_failure(self, asked: &[Question]) -> ConnectFailure {
+        if let Some(untrusted) = self.untrusted.into_iter().next() {
+            return ConnectFailure::Untrusted(Box::new(untrusted));
+        }
+        match (self.tls, self.attempts, self.dns) {
+            (Some(tls), ..) => tls,
+            (None, attempts, Some(error)) if attempts.is_empty() => {
+                ConnectFailure::Dns(error.asked_before(asked))
+            }
+            (None, attempts, _) => ConnectFailure::Connect(ConnectError { attempts }),
+        }
+    }
+}
+
+/// Why one handshake did not end in a trusted connection.
+enum Failed {
+    Untrusted(Box<Verdict>),
+    Tls {
+        cause: TlsCause,
+        /// Whether the server's certificate had not come yet.
+        early: bool,
+    },
+}
+
+impl Search<'_> {
+    async fn targets(&mut self) -> Result<Vec<Target>, ConnectFailure> {
+        let port = match &self.request.route {
+            Route::Given(places) => {
+                return Ok(places.iter().map(|(host, port)| Target::given(host.clone(), *port)).collect());
+            }
+            Route::Discover { port } => *port,
+        };
+        let host = Host::from(&self.request.identity);
+        let mut draw = srv::system_draw;
+        let search = self.request.resolver.targets(&host, port, &mut draw);
+        let service = || Question { record: RecordType::Srv, name: format!("_sips._tcp.{host}") };
+        let found = timeout_at(self.deadline, search)
+            .await
+            .unwrap_or_else(|_| Err(ResolveError::Timeout { asked: vec![service()] }));
+        let resolution = found.map_err(ConnectFailure::Dns)?;
+        self.asked = resolution.asked;
+        Ok(resolution.targets)
+    }
+
+    /// Tries the addresses of one target, one after the other above TCP, until one proves the identity.
+    async fn try_candidates(&mut self, target: &Target, candidates: &mut Candidates) -> Option<Connection> {
+        while !candidates.is_exhausted() && self.handshakes < MAX_HANDSHAKES {
+            let now = Instant::now();
+            if now >= self.deadline {
+                return None;
+            }
+            let until = self.deadline.min(now + self.request.deadlines.connect);
+            let (stream, address) = match connect_tcp(candidates, &self.request.pace, until).await {
+                Ok(connected) => connected,
+                Err(error) => {
+                    if let Some(error) = candidates.resolve_error() {
+                        self.failures.dns(error.clone());
+                    } else if error.attempts.is_empty() {
+                        self.failures.dns(unanswered(target));
+                    }
+                    tracing::debug!(%target, %error, "no TCP connection");
+                    self.failures.attempts.extend(error.attempts);
+                    return None;
+                }
+            };
+            self.handshakes += 1;
+            match self.handshake(stream, address, target).await {
+                Ok(connection) => return Some(connection),
+                Err(Failed::Untrusted(verdict)) => {
+                    tracing::debug!(%target, %address, code = ?verdict.code(), "the server is not trusted");
+                    self.failures.untrusted.push(Untrusted { verdict, address, target: target.clone() });
+                }
+                Err(Failed::Tls { cause, .. }) => {
+                    tracing::debug!(%target, %address, %cause, "no TLS");
+                    let target = Box::new(target.clone());
+                    self.failures.tls.get_or_insert(ConnectFailure::Tls { cause, address, target });
+                }
+            }
+        }
+        None
+    }
+
+    /// A handshake that offers the post-quantum group, and if that fails in a way for which its size may be to blame,
+    /// one without it on a new connection (TLS-23).
+    async fn handshake(
+        &mut self,
+        stream: TcpStream,
+        address: SocketAddr,
+        target: &Target,
+    ) -> Result<Connection, Failed> {
+        let now = Instant::now();
+        let until = self.deadline.min(now + self.request.deadlines.handshake);
+        if self.request.tls.require_post_quantum {
+            return self.shake(stream, address, target, Offer::PostQuantum, None, until).await;
+        }
+        let half = now + (until - now) / 2;
+        let first = self.shake(stream, address, target, Offer::PostQuantum, None, half).await;
+        let cause = match first {
+            Err(Failed::Tls { cause, early: true }) if cause.large_hello_may_be_to_blame() => cause,
+            other => return other,
+        };
+        tracing::debug!(%address, %cause, "trying again without the post-quantum group");
+        let again = timeout_at(until, async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok::<_, std::io::Error>(stream)
+        });
+        match again.await {
+            Ok(Ok(stream)) => self.shake(stream, address, target, Offer::Classical, Some(cause), until).await,
+            _ => Err(Failed::Tls { cause, early: true }),
+        }
+    }
+
+    async fn shake(
+        &mut self,
+        stream: TcpStream,
+        address: SocketAddr,
+        target: &Target,
+        offer: Offer,
+        given_up: Option<TlsCause>,
+        until: Instant,
+    ) -> Result<Connection, Failed> {
+        let verifier = Arc::new(self.verifier(target));
+        let setup = |error: rustls::Error| Failed::Tls {
+            cause: TlsCause::Setup { detail: error.to_string() },
+            early: true,
+        };
+        let config = client_config(&self.request.tls, offer, verifier.clone()).map_err(setup)?;
+        let name = verifier.server_name().ok_or(rustls::Error::UnsupportedNameType).map_err(setup)?;
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        let ended = timeout_at(until, handshake).await;
+        let judged = verifier.judged();
+        let early = judged.is_none();
+        if let Some(Judged { verdict: verdict @ Verdict::Refused(_), .. }) = judged {
+            return Err(Failed::Untrusted(Box::new(verdict)));
+        }
+        let stream = match ended {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Failed::Tls { cause: self.cause(TlsCause::of(&error)), early }),
+            Err(_) => return Err(Failed::Tls { cause: TlsCause::Silent, early }),
+        };
+        // A handshake that ended without a judgement would be a fault of ours: it is refused like one of the server's.
+        let no_judgement = || Failed::Tls {
+            cause: TlsCause::Misbehaved { detail: "the handshake ended without a judgement".into() },
+            early,
+        };
+        let judged = judged.ok_or_else(no_judgement)?;
+        let Verdict::Trusted(trusted) = judged.verdict.clone() else { return Err(no_judgement()) };
+        let facts = TlsFacts::read(stream.get_ref().1, address, given_up).ok_or_else(no_judgement)?;
+        if self.request.tls.require_post_quantum && facts.post_quantum != PostQuantum::Negotiated {
+            return Err(Failed::Tls { cause: TlsCause::NoPostQuantum, early });
+        }
+        let refused = std::mem::take(&mut self.failures.untrusted);
+        Ok(Connection { stream, facts, target: target.clone(), trusted, judged, refused })
+    }
+
+    fn verifier(&self, target: &Target) -> Verifier {
+        let request = self.request;
+        let mut verifier =
+            Verifier::new(request.identity.clone(), request.policy.clone()).with_crls(request.crls.clone());
+        if let Host::Name(name) = &target.host {
+            verifier = verifier.connected_to(name.as_str());
+        }
+        if request.revocation_follows {
+            verifier = verifier.more_may_follow();
+        }
+        verifier
+    }
+
+    /// Whether a post-quantum group is missing is something that only we can tell: the server sees nothing in common.
+    fn cause(&self, cause: TlsCause) -> TlsCause {
+        let options = &self.request.tls;
+        match cause {
+            TlsCause::NothingInCommon if options.require_post_quantum => TlsCause::NoPostQuantum,
+            TlsCause::Version if options.require_post_quantum && options.min_version == TlsVersion::Tls12 => {
+                TlsCause::NoPostQuantum
+            }
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,415 @@
+//! From a domain to the places where its SIP server may be (RFC 3263 §4), always for TLS over TCP.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use aldis_sip::Domain;
+use futures_util::future::{BoxFuture, join};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::op::Query;
+use hickory_resolver::proto::rr::rdata::NAPTR;
+use hickory_resolver::proto::rr::{self, Name, RData};
+use hickory_resolver::{Hosts, TokioResolver};
+use tokio::time::timeout;
+
+use super::race::Candidates;
+use super::resolve_error::{Question, RecordType, ResolveError};
+use super::srv::{self, Srv};
+use super::target::{Host, Origin, SIPS_PORT, Target};
+
+/// Servers tried for one domain. A zone may list more; who cannot reach these will not reach the rest.
+const MAX_TARGETS: usize = 16;
+/// NAPTR records followed, in their order.
+const MAX_NAPTR: usize = 4;
+/// Addresses taken from one answer.
+const MAX_ADDRESSES: usize = 16;
+/// How long one DNS server is waited for before the question is sent again.
+const RESEND_AFTER: Duration = Duration::from_secs(2);
+/// How long a question may take with all its repetitions; beyond that a person believes that nothing happens.
+const QUESTION_LIMIT: Duration = Duration::from_secs(5);
+/// How long NAPTR is waited for. Some home routers never answer this type; the SRV question runs beside it.
+const NAPTR_LIMIT: Duration = Duration::from_secs(2);
+/// The service of RFC 3263 §4.1 that is SIP over TLS over TCP. `SIP+D2T` and `SIP+D2U` lead to plain text (DNS-03).
+const SIPS_OVER_TCP: &str = "SIPS+D2T";
+
+/// Asks DNS for SIP servers.
+///
+/// Nothing is kept between questions: the system's configuration is read anew each time, since a phone changes its
+/// network, and a cache whose clock stands still in sleep would serve stale answers.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    source: Source,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// The DNS servers of the system's configuration, and its hosts file.
+    #[cfg(not(any(target_os = "android", target_os = "ios")))]
+    System,
+    /// These DNS servers and nothing else.
+    Servers(Vec<SocketAddr>),
+    /// The platform's own function, which knows addresses only.
+    Platform,
+}
+
+/// What [`Resolver::targets`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// Where to connect, in this order. Never empty.
+    pub targets: Vec<Target>,
+    /// What DNS was asked; nothing for an address or a given port.
+    pub asked: Vec<Question>,
+}
+
+impl Resolver {
+    /// The system's DNS servers and hosts file. On Android and iOS, which do not tell apps their DNS servers, it is
+    /// [`Resolver::platform`]: apps there that need SRV records pass the network's servers to [`Resolver::servers`].
+    pub fn system() -> Self {
+        #[cfg(not(any(target_os = "android", target_os = "ios")))]
+        return Self { source: Source::System };
+        #[cfg(any(target_os = "android", target_os = "ios"))]
+        Self::platform()
+    }
+
+    /// These DNS servers instead of the system's; no hosts file.
+    pub fn servers(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self { source: Source::Servers(servers.into_iter().collect()) }
+    }
+
+    /// The platform's own resolver, with whatever it knows besides DNS (hosts file, mDNS, a VPN's names, NAT64). It
+    /// answers for addresses only, so that a domain is found by its own addresses and [`SIPS_PORT`], or not at all.
+    /// Its question runs on a thread of its own, and cannot be called back when nobody waits for it any more.
+    pub fn platform() -> Self {
+        Self { source: Source::Platform }
+    }
+
+    /// Where the SIP servers of `host` may be, in the order in which they are to be tried (RFC 3263 §4.1, §4.2). With
+    /// a `port`, or for an address, nothing is asked. The addresses of the targets are not asked for yet: see
+    /// [`Resolver::addresses`] and [`Resolver::candidates`].
+    ///
+    /// `draw` is the randomness for SRV weights, as [`srv::order`] takes it; mostly [`srv::system_draw`].
+    ///
+    /// # Errors
+    /// [`ResolveError::ServiceOff`] if the domain switched the service off; another if SRV records could not be asked
+    /// for. That there are none is no error: the domain itself is the target then.
+    pub async fn targets(
+        &self,
+        host: &Host,
+        port: Option<u16>,
+        draw: &mut (dyn FnMut(u32) -> u32 + Send),
+    ) -> Result<Resolution, ResolveError> {
+        let only = |origin, port| Resolution {
+            targets: vec![Target { host: host.clone(), port, origin }],
+            asked: Vec::new(),
+        };
+        let domain = match (host, port) {
+            (Host::Address(_), _) => return Ok(only(Origin::Literal, port.unwrap_or(SIPS_PORT))),
+            (Host::Name(_), Some(port)) => return Ok(only(Origin::Port, port)),
+            (Host::Name(domain), None) => domain,
+        };
+        let Some(session) = self.session()? else {
+            return Ok(only(Origin::Fallback, SIPS_PORT));
+        };
+        if is_localhost(domain) || session.in_hosts_file(domain).is_some() {
+            return Ok(only(Origin::HostsFile, SIPS_PORT));
+        }
+        session.find(domain, draw).await
+    }
+
+    /// The addresses of `host`, both families, in the order in which they are to be tried (RFC 6724, RFC 8305 §4).
+    ///
+    /// # Errors
+    /// [`ResolveError`] if there is none.
+    pub async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, ResolveError> {
+        let mut candidates = self.candidates(&Target::given(host.clone(), SIPS_PORT))?;
+        let addresses = candidates.resolve_all().await?;
+        Ok(addresses.into_iter().map(|address| address.ip()).collect())
+    }
+
+    /// The addresses of `target` for a race: those known now, and questions under way for the others.
+    ///
+    /// # Errors
+    /// [`ResolveError`] if no question can be asked at all.
+    pub fn candidates(&self, target: &Target) -> Result<Candidates, ResolveError> {
+        let name = match &target.host {
+            Host::Address(address) => {
+                return Ok(Candidates::known([SocketAddr::new(*address, target.port)]));
+            }
+            Host::Name(name) => name,
+        };
+        let port = target.port;
+        let with_port = move |ip: IpAddr| SocketAddr::new(ip, port);
+        let Some(session) = self.session()? else {
+            return Ok(Candidates::asking([platform_addresses(name.clone(), port)]));
+        };
+        if let Some(known) = session.in_hosts_file(name) {
+            return Ok(Candidates::known(known.into_iter().map(with_port)));
+        }
+        // AAAA first, then A at once (DNS-09).
+        let ask = |record: RecordType| -> BoxFuture<'static, Result<Vec<SocketAddr>, ResolveError>> {
+            let (session, name) = (session.clone(), name.clone());
+            Box::pin(async move {
+                let records = session.ask(record, name.as_str(), QUESTION_LIMIT).await?;
+                let addresses = records.iter().filter_map(RData::ip_addr).take(MAX_ADDRESSES);
+                Ok(addresses.map(with_port).collect())
+            })
+        };
+        Ok(Candidates::asking([ask(RecordType::Aaaa), ask(RecordType::A)]))
+    }
+
+    /// `None` for the platform's resolver, which has none.
+    fn session(&self) -> Result<Option<Session>, ResolveError> {
+        let (config, options, hosts) = match &self.source {
+            Source::Platform => return Ok(None),
+            #[cfg(not(any(target_os = "android", target_os = "ios")))]
+            Source::System => {
+                // Without a readable configuration the hosts file still counts.
+                let (config, options) =
+                    hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
+                        tracing::debug!(%error, "the system's DNS configuration cannot be read");
+                        Default::default()
+                    });
+                (config, options, Hosts::from_system().unwrap_or_default())
+            }
+            Source::Servers(servers) => {
+                let servers = servers.iter().map(|server| server_config(*server)).collect();
+                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+                (config, ResolverOpts::default(), Hosts::default())
+            }
+        };
+        Session::new(config, options, hosts).map(Some)
+    }
+}
+
+fn server_config(server: SocketAddr) -> NameServerConfig {
+    let mut config = NameServerConfig::udp_and_tcp(server.ip());
+    for connection in &mut config.connections {
+        connection.port = server.port();
+    }
+    config
+}
+
+/// RFC 6761 §6.3: `localhost` and names below it are this computer, and DNS is not asked.
+fn is_localhost(domain: &Domain) -> bool {
+    domain.as_str().rsplit('.').next() == Some("localhost")
+}
+
+fn platform_addresses(name: Domain, port: u16) -> BoxFuture<'static, Result<Vec<SocketAddr>, ResolveError>> {
+    Box::pin(async move {
+        match tokio::net::lookup_host((name.as_str(), port)).await {
+            Ok(addresses) => Ok(addresses.take(MAX_ADDRESSES).collect()),
+            Err(error) => Err(ResolveError::Platform { name: name.to_string(), detail: error.to_string() }),
+        }
+    })
+}
+
+/// The settings of one moment.
+#[derive(Clone)]
+struct Session {
+    dns: TokioResolver,
+    hosts: std::sync::Arc<Hosts>,
+}
+
+/// What the SRV question of one service name found.
+enum Service {
+    Records(Vec<Srv>),
+    /// The service is switched off.
+    Off,
+    /// There are no records.
+    None,
+    Failed(ResolveError),
+}
+
+impl Session {
+    fn new(config: ResolverConfig, mut options: ResolverOpts, hosts: Hosts) -> Result<Self, ResolveError> {
+        options.timeout = RESEND_AFTER;
+        options.cache_size = 0;
+        options.use_hosts_file = ResolveHosts::Never;
+        options.preserve_intermediates = false;
+        let dns = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            .with_options(options)
+            .build()
+            .map_err(|error| ResolveError::NoServer { detail: error.to_string() })?;
+        Ok(Session { dns, hosts: std::sync::Arc::new(hosts) })
+    }
+
+    /// The addresses by which the hosts file names `domain`: an entry of one family answers for both.
+    fn in_hosts_file(&self, domain: &Domain) -> Option<Vec<IpAddr>> {
+        let name = absolute(domain.as_str())?;
+        let addresses: Vec<IpAddr> = [rr::RecordType::AAAA, rr::RecordType::A]
+            .into_iter()
+            .filter_map(|kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind)))
+            .flat_map(|lookup| lookup.answers().iter().filter_map(|r| r.data.ip_addr()).collect::<Vec<_>>())
+            .take(MAX_ADDRESSES)
+            .collect();
+        (!addresses.is_empty()).then_some(addresses)
+    }
+
+    /// NAPTR, SRV, or the domain itself.
+    async fn find(
+        &self,
+        domain: &Domain,
+        draw: &mut (dyn FnMut(u32) -> u32 + Send),
+    ) -> Result<Resolution, ResolveError> {
+        let default_service = format!("_sips._tcp.{domain}");
+        let question = |record, name: &str| Question { record, name: name.into() };
+        let mut asked =
+            vec![question(RecordType::Naptr, domain.as_str()), question(RecordType::Srv, &default_service)];
+        // The usual domain has no NAPTR records. Its SRV question runs at the same time: it is needed in most cases,
+        // and costs a round trip in none.
+        let (services, default) = join(self.naptr(domain), self.srv(&default_service)).await;
+        let mut default = Some(default);
+        let mut off = None;
+        for name in services {
+            let service = if name == default_service { default.take() } else { None };
+            let service = match service {
+                Some(service) => service,
+                None if name == default_service => continue,
+                None => {
+                    asked.push(question(RecordType::Srv, &name));
+                    self.srv(&name).await
+                }
+            };
+            match service {
+                Service::Records(records) => {
+                    return Ok(Resolution { targets: targets(records, &name, true, draw), asked });
+                }
+                Service::Off => off = off.or(Some(name)),
+                Service::None => {}
+                Service::Failed(error) => {
+                    tracing::debug!(%error, service = %name, "a NAPTR record leads nowhere")
+                }
+            }
+        }
+        if let Some(service) = off {
+            return Err(ResolveError::ServiceOff { service });
+        }
+        match default {
+            Some(Service::Records(records)) => {
+                Ok(Resolution { targets: targets(records, &default_service, false, draw), asked })
+            }
+            Some(Service::Off) => Err(ResolveError::ServiceOff { service: default_service }),
+            Some(Service::Failed(error)) => Err(error),
+            Some(Service::None) | None => {
+                let target =
+                    Target { host: Host::Name(domain.clone()), port: SIPS_PORT, origin: Origin::Fallback };
+                Ok(Resolution { targets: vec![target], asked })
+            }
+        }
+    }
+
+    /// The service names to which usable NAPTR records lead, in their order (DNS-02, DNS-03). A question that fails
+    /// counts as "no records": there are resolvers that know only the common types, and no answer can make us trust
+    /// another server.
+    async fn naptr(&self, domain: &Domain) -> Vec<String> {
+        let records = match self.ask(RecordType::Naptr, domain.as_str(), NAPTR_LIMIT).await {
+            Ok(records) => records,
+            Err(error) => {
+                tracing::debug!(%error, "no NAPTR record");
+                return Vec::new();
+            }
+        };
+        let mut usable: Vec<NAPTR> = records
+            .into_iter()
+            .filter_map(|record| match record {
+                RData::NAPTR(naptr) => Some(naptr),
+                _ => None,
+            })
+            .filter(|naptr| {
+                naptr.services.eq_ignore_ascii_case(SIPS_OVER_TCP.as_bytes())
+                    && naptr.flags.eq_ignore_ascii_case(b"s")
+                    && naptr.regexp.is_empty()
+                    && !naptr.replacement.is_root()
+            })
+            .collect();
+        usable.sort_by_key(|naptr| (naptr.order, naptr.preference));
+        let names = usable.iter().filter_map(|naptr| relative(&naptr.replacement));
+        names.take(MAX_NAPTR).map(|name| name.to_string()).collect()
+    }
+
+    async fn srv(&self, service: &str) -> Service {
+        let records = match self.ask(RecordType::Srv, service, QUESTION_LIMIT).await {
+            Ok(records) => records,
+            Err(ResolveError::NoRecords { .. }) => return Service::None,
+            Err(error) => return Service::Failed(error),
+        };
+        let records = records.into_iter().filter_map(|record| match record {
+            RData::SRV(srv) => Some(srv),
+            _ => None,
+        });
+        let (mut usable, mut off) = (Vec::new(), false);
+        for record in records {
+            if record.target.is_root() {
+                off = true;
+            } else if let Some(target) = relative(&record.target).filter(|_| record.port != 0) {
+                let (priority, weight) = (record.priority, record.weight);
+                usable.push(Srv { priority, weight, port: record.port, target });
+            }
+        }
+        match (usable.is_empty(), off) {
+            (false, _) => Service::Records(usable),
+            (true, true) => Service::Off,
+            (true, false) => Service::None,
+        }
+    }
+
+    async fn ask(&self, record: RecordType, name: &str, limit: Duration) -> Result<Vec<RData>, ResolveError> {
+        let question = Question { record, name: name.into() };
+        // An absolute name: a search list would make the same domain another one in each network.
+        let name = absolute(name).ok_or_else(|| ResolveError::InvalidName { name: name.into() })?;
+        let kind = match record {
+            RecordType::Naptr => rr::RecordType::NAPTR,
+            RecordType::Srv => rr::RecordType::SRV,
+            RecordType::Aaaa => rr::RecordType::AAAA,
+            RecordType::A => rr::RecordType::A,
+        };
+        let answer = timeout(limit, self.dns.lookup(name, kind)).await.unwrap_or(Err(NetError::Timeout));
+        let none = |domain_exists| ResolveError::NoRecords { asked: vec![question.clone()], domain_exists };
+        let records: Vec<RData> = match answer {
+            Ok(lookup) => lookup
+                .answers()
+                .iter()
+                .filter(|record| record.record_type() == kind)
+                .map(|record| record.data.clone())
+                .collect(),
+            Err(error) => return Err(none(ResolveError::no_records_or(&error, &question)?)),
+        };
+        if records.is_empty() { Err(none(true)) } else { Ok(records) }
+    }
+}
+
+/// A name as DNS takes it, absolute.
+fn absolute(name: &str) -> Option<Name> {
+    let mut name = Name::from_ascii(name).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
+/// A name from DNS as a host name; `None` for what no host may be called.
+fn relative(name: &Name) -> Option<Domain> {
+    Domain::new(&name.to_ascii()).ok()
+}
+
+fn targets(
+    records: Vec<Srv>,
+    service: &str,
+    naptr: bool,
+    draw: &mut (dyn FnMut(u32) -> u32 + Send),
+) -> Vec<Target> {
+    let target = |record: Srv| Target {
+        host: Host::Name(record.target),
+        port: record.port,
+        origin: Origin::Srv {
+            service: service.into(),
+            naptr,
+            priority: record.priority,
+            weight: record.weight,
+        },
+    };
+    srv::order(records, draw).into_iter().take(MAX_TARGETS).map(target).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The phone: commands down, events up.
+
+use crate::config::Config;
+use crate::driver::{Command, Driver};
+use crate::event::Event;
+use crate::queue::Queue;
+use aldis_agent::{MessageId, NewMessage, OutgoingState, SendRefused};
+use aldis_store::MemoryStore;
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// The user agent of one account. Commands return at once; events tell what became of them. Dropping it shuts it down as
+/// [`Phone::shut_down`] does, in the background.
+#[derive(Debug)]
+pub struct Phone {
+    commands: mpsc::UnboundedSender<Command>,
+    events: Arc<Queue>,
+    finished: watch::Receiver<bool>,
+}
+
+/// A message to send.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    content_type: String,
+    body: Bytes,
+}
+
+impl Outgoing {
+    /// A text, as `text/plain` in UTF-8.
+    pub fn text(text: impl Into<String>) -> Self {
+        Outgoing { content_type: "text/plain;charset=UTF-8".into(), body: Bytes::from(text.into()) }
+    }
+
+    /// Any content; the type is checked when it is sent.
+    pub fn new(content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Outgoing { content_type: content_type.into(), body: body.into() }
+    }
+}
+
+/// Why a message was not taken. Nothing of it was sent or kept.
+pub type SendError = SendRefused;
+
+/// Why a phone cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// It was started outside a tokio runtime.
+    #[error("a phone needs a tokio runtime with IO and time enabled")]
+    NoRuntime,
+    /// The system gave no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+}
+
+impl Phone {
+    /// Starts the phone's task on the runtime that this is called in. It connects when there is something to do.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let mut seed = [0u8; 32];
+        getrandom::fill(&mut seed).map_err(|error| StartError::Random(error.to_string()))?;
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (finished, finished_receiver) = watch::channel(false);
+        let events = Arc::new(Queue::default());
+        let driver = Driver::new(config, seed, Box::new(MemoryStore::default()), receiver, events.clone());
+        runtime.spawn(async move {
+            driver.run().await;
+            // Nobody may be listening any more.
+            let _ = finished.send(true);
+        });
+        Ok(Phone { commands, events, finished: finished_receiver })
+    }
+
+    fn command(&self, command: Command) {
+        // After the driver has ended there is nothing left to command.
+        let _ = self.commands.send(command);
+    }
+
+    /// States the intent to be registered. Losing and regaining the connection, refreshing and backing off are the
+    /// phone's own business; events tell of them. Tries again what was refused for good.
+    pub fn register(&self) {
+        self.command(Command::Register);
+    }
+
+    /// States the intent not to be registered: our binding is removed, other devices' stay.
+    pub fn unregister(&self) {
+        self.command(Command::Unregister);
+    }
+
+    /// Gives other credentials and tries again what was refused for the old ones.
+    pub fn set_credentials(&self, user: &str, password: impl Into<String>) {
+        let password = aldis_sip::Secret::new(password);
+        self.command(Command::SetCredentials { user: user.into(), password });
+    }
+
+    /// The system says that the network changed: the connection is replaced at once.
+    pub fn network_changed(&self) {
+        self.command(Command::NetworkChanged);
+    }
+
+    /// Hands a message over. Its states come as [`Event::Outgoing`]; the last one is final.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not taken.
+    pub async fn send(&self, to: &str, message: Outgoing) -> Result<MessageId, SendError> {
+        let (id, _) = self.hand_over(to, message).await?;
+        Ok(id)
+    }
+
+    /// Hands a message over and waits for its final state.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not taken.
+    pub async fn send_and_wait(&self, to: &str, message: Outgoing) -> Result<OutgoingState, SendError> {
+        let (_, outcome) = self.hand_over(to, message).await?;
+        outcome.await.map_err(|_| SendRefused::Stopped)
+    }
+
+    async fn hand_over(
+        &self,
+        to: &str,
+        message: Outgoing,
+    ) -> Result<(MessageId, oneshot::Receiver<OutgoingState>), SendError> {
+        let message = NewMessage::new(to, &message.content_type, message.body)?;
+        let (taken, reply) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
+        self.command(Command::Send { message: Box::new(message), taken, done });
+        let id = reply.await.map_err(|_| SendRefused::Stopped)??;
+        Ok((id, outcome))
+    }
+
+    /// Takes a message back: it fails if nothing of it was sent, else its fate is unknown.
+    pub fn withdraw(&self, id: MessageId) {
+        self.command(Command::Withdraw(id));
+    }
+
+    /// The next event; `None` after the phone has shut down. Dropping the future loses nothing.
+    pub async fn next_event(&self) -> Option<Event> {
+        self.events.next().await
+    }
+
+    /// Unregisters, ends what is under way within a few seconds, closes. May be called again; each call returns when
+    /// all has ended.
+    pub async fn shut_down(&self) {
+        self.command(Command::ShutDown);
+        // An error means that the driver is gone, which is what is waited for.
+        let _ = self.finished.clone().wait_for(|finished| *finished).await;
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        self.command(Command::ShutDown);
+    }
+}

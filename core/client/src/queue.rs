@@ -1,0 +1,142 @@
+//! Events between the driver and the app.
+
+use crate::event::Event;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Events that wait for an app that does not ask. Beyond this the oldest that only tells of a state goes, and further
+/// messages are refused with 480, so that the sender keeps them.
+const MAX_EVENTS: usize = 4096;
+
+/// A queue with many readers; each event goes to one of them.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    events: VecDeque<Event>,
+    closed: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while the lock was held leaves a queue that is whole: every change is one call.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether another message fits.
+    pub fn has_room(&self) -> bool {
+        self.lock().events.len() < MAX_EVENTS
+    }
+
+    /// Adds an event.
+    pub fn push(&self, event: Event) {
+        let mut inner = self.lock();
+        if inner.events.len() >= MAX_EVENTS
+            && let Some(stale) = inner.events.iter().position(is_state)
+        {
+            inner.events.remove(stale);
+        }
+        inner.events.push_back(event);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// No more will come.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_waiters();
+        self.changed.notify_one();
+    }
+
+    /// The next event; `None` once the queue is closed and empty. Dropping the future loses nothing.
+    pub async fn next(&self) -> Option<Event> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut inner = self.lock();
+                if let Some(event) = inner.events.pop_front() {
+                    if !inner.events.is_empty() {
+                        // Another reader may wait, and one notification stands for several events.
+                        self.changed.notify_one();
+                    }
+                    return Some(event);
+                }
+                if inner.closed {
+                    self.changed.notify_one();
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Whether an event tells of a state that a later one replaces.
+fn is_state(event: &Event) -> bool {
+    match event {
+        Event::Connection(_) | Event::Registration(_) | Event::Untrusted { .. } => true,
+        Event::Outgoing { state, .. } => !state.is_final(),
+        Event::Message(_) | Event::Notify { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::ConnectionState;
+    use std::sync::Arc;
+
+    fn notify() -> Event {
+        Event::Notify { package: "check-sync".into(), content_type: None, body: bytes::Bytes::new() }
+    }
+
+    #[tokio::test]
+    async fn every_event_comes_once_and_the_end_comes_to_everyone() {
+        let queue = Arc::new(Queue::default());
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let queue = queue.clone();
+                tokio::spawn(async move {
+                    let mut count = 0;
+                    while queue.next().await.is_some() {
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        for _ in 0..1000 {
+            queue.push(notify());
+            tokio::task::yield_now().await;
+        }
+        queue.close();
+        let mut sum = 0;
+        for reader in readers {
+            sum += reader.await.unwrap();
+        }
+        assert_eq!(sum, 1000);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_gives_up_states_and_no_message() {
+        let queue = Queue::default();
+        for _ in 0..MAX_EVENTS - 1 {
+            queue.push(notify());
+        }
+        queue.push(Event::Connection(ConnectionState::Connecting));
+        assert!(!queue.has_room());
+        queue.push(notify());
+        queue.close();
+        let mut count = 0;
+        while let Some(event) = queue.next().await {
+            assert!(matches!(event, Event::Notify { .. }));
+            count += 1;
+        }
+        assert_eq!(count, MAX_EVENTS);
+    }
+}
