@@ -1,2 +1,67 @@
 //! The `aldis` command.
-fn main() {}
+
+mod account;
+mod args;
+mod commands;
+mod ending;
+mod failure;
+mod inspect;
+mod json;
+mod logging;
+mod output;
+mod printable;
+mod session;
+mod signals;
+mod tell;
+
+
+use crate::args::{Cli, Command};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::Output;
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => error.exit(),
+    };
+    let mut out = Output::new(command.wants_json());
+    logging::start(command.verbosity(), out.is_coloured(output::To::Notes));
+    let exit = match run(command, &mut out) {
+        Ok(exit) => exit,
+        Err(Failure { exit, advice }) => {
+            if !advice.is_empty() {
+                out.error(&advice);
+            }
+            exit
+        }
+    };
+    exit.into()
+}
+
+fn run(command: Command, out: &mut Output) -> Outcome {
+    match command {
+        Command::Inspect(args) => Ok(inspect::run(&args, out)?),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "aldis", &mut script);
+            out.text(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Done)
+        }
+        Command::Register(args) => commands::block_on(commands::register::run(&args, out)),
+        Command::Send(args) => commands::block_on(commands::send::run(&args, out)),
+        Command::Listen(args) => commands::block_on(commands::listen::run(&args, out)),
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => commands::block_on(commands::demo::run(out)),
+        #[cfg(not(feature = "demo"))]
+        Command::Demo(_) => Err(Failure::usage("This aldis was built without its demo.")),
+        Command::Chat(_) => later("chat"),
+        Command::Doctor(_) => later("doctor"),
+        Command::Trust(_) => later("trust"),
+    }
+}
+
+fn later(command: &str) -> Outcome {
+    Err(Failure::usage(format_args!("`aldis {command}` comes in a later version; this one does not have it.")))
+}

@@ -3,8 +3,9 @@
 use crate::net::{Deadlines, Host, Resolver, Route, TlsOptions, TlsVersion};
 use aldis_agent::{Account, InvalidAccount};
 use aldis_sip::{ReferenceIdentity, Secret, Uri};
-use aldis_trust::{Anchors, Policy};
+use aldis_trust::{Anchors, ClientCertificate, Crl, Policy};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The account of a phone and how it reaches its server. Built step by step; every step checks what it is given.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub struct Config {
     pub(crate) resolver: Resolver,
     pub(crate) tls: TlsOptions,
     pub(crate) deadlines: Deadlines,
+    pub(crate) crls: Vec<Arc<Crl>>,
 }
 
 /// Why something cannot be part of a configuration.
@@ -54,6 +56,7 @@ impl Config {
             resolver: Resolver::system(),
             tls: TlsOptions::default(),
             deadlines: Deadlines::default(),
+            crls: Vec::new(),
         })
     }
 
@@ -122,15 +125,32 @@ impl Config {
         self
     }
 
-    /// The lowest version of TLS that is spoken, 1.2 by default. Nothing lower exists here.
+    /// The lowest version of TLS that is spoken, 1.2 by default. Nothing lower exists here, and a client certificate that
+    /// needs 1.3 keeps it.
     pub fn min_tls(mut self, version: TlsVersion) -> Self {
-        self.tls.min_version = version;
+        self.tls.min_version = self.tls.min_version.max(version);
         self
     }
 
     /// Connects only with a post-quantum key exchange.
     pub fn require_post_quantum(mut self, required: bool) -> Self {
         self.tls.require_post_quantum = required;
+        self
+    }
+
+    /// Revocation lists given by the user or an administrator.
+    pub fn revocation_lists(mut self, lists: Vec<Arc<Crl>>) -> Self {
+        self.crls = lists;
+        self
+    }
+
+    /// The certificate that this client shows to a server that asks for one. Under TLS 1.2 it would travel in clear: unless
+    /// [`ClientCertificate::allow_in_clear`] says that it may, only TLS 1.3 is spoken.
+    pub fn client_certificate(mut self, certificate: &ClientCertificate) -> Self {
+        self.tls.client_certificate = Some(certificate.resolver());
+        if certificate.needs_tls13() {
+            self.tls.min_version = TlsVersion::Tls13;
+        }
         self
     }
 

@@ -75,7 +75,7 @@ fn now() -> Now {
 /// What woke the driver.
 enum Wake {
     Command(Option<Command>),
-    Attempt(FlowId, Result<Connection, ConnectFailure>),
+    Attempt(FlowId, Box<Result<Connection, ConnectFailure>>),
     Arrival(FlowId, Arrival),
     Time,
 }
@@ -93,6 +93,7 @@ impl Driver {
         request.resolver = config.resolver;
         request.tls = config.tls;
         request.deadlines = config.deadlines;
+        request.crls = config.crls;
         Driver {
             agent: Agent::new(config.account, seed),
             request,
@@ -113,8 +114,10 @@ impl Driver {
         while !self.agent.is_finished() {
             match self.wake(deadline).await {
                 Wake::Command(command) => self.command(command.unwrap_or(Command::ShutDown)),
-                Wake::Attempt(id, Ok(connection)) => self.came_up(id, connection),
-                Wake::Attempt(id, Err(failure)) => self.failed(id, failure),
+                Wake::Attempt(id, result) => match *result {
+                    Ok(connection) => self.came_up(id, connection),
+                    Err(failure) => self.failed(id, failure),
+                },
                 Wake::Arrival(id, Arrival::Bytes(bytes)) => self.agent.handle_bytes(now(), id, &bytes),
                 Wake::Arrival(id, Arrival::Lost(why)) => {
                     self.wire = Wire::Down;
@@ -175,7 +178,7 @@ impl Driver {
                 Wire::Down => std::future::pending().await,
                 Wire::Coming(id, attempt) => {
                     let id = *id;
-                    Wake::Attempt(id, attempt.await)
+                    Wake::Attempt(id, Box::new(attempt.await))
                 }
                 Wire::Up(link) => {
                     let id = link.id;

@@ -46,10 +46,9 @@ impl Capabilities {
             return true;
         }
         match request.get::<ContentType<'_>>() {
-            Ok(Some(kind)) => self
-                .body_types
-                .iter()
-                .any(|(known, sub)| kind.kind.eq_ignore_ascii_case(known) && (*sub == "*" || kind.is(known, sub))),
+            Ok(Some(kind)) => self.body_types.iter().any(|(known, sub)| {
+                kind.kind.eq_ignore_ascii_case(known) && (*sub == "*" || kind.is(known, sub))
+            }),
             _ => true,
         }
     }
@@ -63,7 +62,7 @@ impl Capabilities {
         if matches!(method, Method::Other(_)) {
             return Some(StatusCode::NOT_IMPLEMENTED);
         }
-        if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Tel) {
+        if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips) {
             return Some(StatusCode::UNSUPPORTED_URI_SCHEME);
         }
         if !matches!(method, Method::Ack | Method::Cancel) && !self.unsupported(request).is_empty() {

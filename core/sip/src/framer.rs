@@ -123,8 +123,7 @@ impl Framer {
         let found = memmem::find(self.buffer.get(from..).unwrap_or_default(), b"\r\n\r\n");
         let Some(end) = found.map(|at| from + at + 4) else {
             self.searched = self.buffer.len();
-            return (self.buffer.len() > MAX_HEAD)
-                .then(|| self.close(Place::Head, MAX_HEAD, Problem::Limit));
+            return (self.buffer.len() > MAX_HEAD).then(|| self.close(Place::Head, MAX_HEAD, Problem::Limit));
         };
         self.searched = 0;
         if end > MAX_HEAD {
@@ -189,7 +188,8 @@ fn hides_a_length(head: &[u8]) -> bool {
         let begins = at;
         at += line.len() + 1;
         let name = line.split(|b| *b == b':').next().unwrap_or_default();
-        let plain: Vec<u8> = name.iter().copied().filter(|b| b.is_ascii_alphanumeric() || *b == b'-').collect();
+        let plain: Vec<u8> =
+            name.iter().copied().filter(|b| b.is_ascii_alphanumeric() || *b == b'-').collect();
         if Header::of(&plain) != Header::ContentLength {
             return false;
         }

@@ -37,7 +37,7 @@ macro_rules! headers {
 
 headers! {
     Accept "Accept", AcceptContact "Accept-Contact" 'a', AcceptEncoding "Accept-Encoding",
-    AcceptLanguage "Accept-Language", Allow "Allow", AllowEvents "Allow-Events" 'u',
+    AcceptLanguage "Accept-Language", AldisMessageId "Aldis-Message-ID", Allow "Allow", AllowEvents "Allow-Events" 'u',
     AuthenticationInfo "Authentication-Info", Authorization "Authorization", CallId "Call-ID" 'i', CallInfo "Call-Info",
     Contact "Contact" 'm', ContentDisposition "Content-Disposition", ContentEncoding "Content-Encoding" 'e',
     ContentLanguage "Content-Language", ContentLength "Content-Length" 'l', ContentType "Content-Type" 'c', CSeq "CSeq",
@@ -55,55 +55,63 @@ headers! {
     WwwAuthenticate "WWW-Authenticate",
 }
 
-/// Names sorted into buckets by length, first letter folded: the look-up compares one or two candidates.
-const BUCKETS: usize = 26;
-const LONGEST: usize = 32;
+/// Slots of the look-up table; enough that a multiplier without collisions is found after a few tries.
+const SLOTS: usize = 512;
 
-static INDEX: [[u8; 4]; LONGEST * BUCKETS] = index();
-
-const fn bucket(length: usize, first: u8) -> Option<usize> {
-    let letter = first | 0x20;
-    if length >= LONGEST || letter < b'a' || letter > b'z' {
-        return None;
-    }
-    Some(length * BUCKETS + (letter - b'a') as usize)
+/// The slot of a name by its length, first, middle and last byte, letters folded.
+#[inline]
+const fn slot(length: usize, first: u8, middle: u8, last: u8, multiplier: u32) -> usize {
+    let key = (length as u32) << 24
+        | ((first | 0x20) as u32) << 16
+        | ((middle | 0x20) as u32) << 8
+        | (last | 0x20) as u32;
+    (key.wrapping_mul(multiplier) >> 23) as usize % SLOTS
 }
 
-/// For each bucket up to four positions in [`Header::ALL`], one-based, 0 for none.
+/// A multiplier with which no two names share a slot, and the table: for each slot the position in [`Header::ALL`],
+/// one-based, 0 for none.
 #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
-const fn index() -> [[u8; 4]; LONGEST * BUCKETS] {
-    let mut table = [[0u8; 4]; LONGEST * BUCKETS];
-    let mut at = 0;
-    while at < Header::ALL.len() {
-        let name = Header::ALL[at].1.as_bytes();
-        if let Some(bucket) = bucket(name.len(), name[0]) {
-            let mut slot = 0;
-            while table[bucket][slot] != 0 {
-                slot += 1;
+const fn index() -> (u32, [u8; SLOTS]) {
+    let mut multiplier = 0x9e37_79b1_u32;
+    loop {
+        let mut table = [0u8; SLOTS];
+        let mut at = 0;
+        while at < Header::ALL.len() {
+            let name = Header::ALL[at].1.as_bytes();
+            let slot = slot(name.len(), name[0], name[name.len() / 2], name[name.len() - 1], multiplier);
+            if table[slot] != 0 {
+                break;
             }
-            table[bucket][slot] = at as u8 + 1;
+            table[slot] = at as u8 + 1;
+            at += 1;
         }
-        at += 1;
+        if at == Header::ALL.len() {
+            return (multiplier, table);
+        }
+        multiplier = multiplier.wrapping_mul(0x01_93_43_fd).wrapping_add(0x26_9e_c3) | 1;
     }
-    table
 }
+
+const MULTIPLIER: u32 = index().0;
+static INDEX: [u8; SLOTS] = index().1;
 
 impl Header {
     /// The header of a name in any case, long or compact (RFC 3261 §7.3.3).
+    #[inline]
     pub fn of(name: &[u8]) -> Header {
-        let (Some(first), length) = (name.first(), name.len()) else { return Header::Other };
-        if length == 1 {
+        let (Some(first), Some(last)) = (name.first(), name.last()) else { return Header::Other };
+        if name.len() == 1 {
             return compact(*first);
         }
-        let candidates = bucket(length, *first).and_then(|at| INDEX.get(at));
-        for at in candidates.into_iter().flatten().take_while(|at| **at != 0) {
-            if let Some((header, long)) = Header::ALL.get(usize::from(*at) - 1)
-                && long.as_bytes().eq_ignore_ascii_case(name)
-            {
-                return *header;
+        let middle = name.get(name.len() / 2).copied().unwrap_or_default();
+        let slot = slot(name.len(), *first, middle, *last, MULTIPLIER);
+        let candidate = INDEX.get(slot).and_then(|at| Header::ALL.get(usize::from(*at).wrapping_sub(1)));
+        match candidate {
+            Some((header, long)) if long.as_bytes() == name || long.as_bytes().eq_ignore_ascii_case(name) => {
+                *header
             }
+            _ => Header::Other,
         }
-        Header::Other
     }
 }
 

@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_name_is_refused() {
-        for text in ["", "a..b", "-a.test", "a-.test", "exa mple.test", "1.2.3.4.5", "[192.0.2.1]", "[::1", "a\0b"] {
+        for text in
+            ["", "a..b", "-a.test", "a-.test", "exa mple.test", "1.2.3.4.5", "[192.0.2.1]", "[::1", "a\0b"]
+        {
             assert!(ReferenceIdentity::new(text).is_err(), "{text:?}");
         }
         assert!(matches!(ReferenceIdentity::new("a.test:5061"), Err(InvalidIdentity::HasPort(_))));

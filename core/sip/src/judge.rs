@@ -3,8 +3,8 @@
 use crate::defect::{Defect, Place, Problem};
 use crate::fields::{
     Contact, ContentDisposition, ContentEncoding, ContentType, Date, Event, Expires, FieldValue, MaxForwards,
-    MinExpires, ProxyRequire, Reason, RecordRoute, Require, RetryAfter, Route, SubscriptionState, Supported, Via,
-    Warning,
+    MinExpires, ProxyRequire, Reason, RecordRoute, Require, RetryAfter, Route, SubscriptionState, Supported,
+    Via, Warning,
 };
 use crate::{Header, Message, Method, StatusCode};
 use bytes::Bytes;
@@ -39,9 +39,15 @@ pub fn judge_datagram(bytes: Bytes) -> (Judgement, usize) {
     // Line ends before the start line are ignored (RFC 3261 §7.5).
     let blank = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(all);
     let bytes = bytes.slice(blank..);
-    let (message, rest) = match Message::parse_head(bytes) {
+    let (message, rest) = match Message::parse_head(bytes.clone()) {
         Ok(parsed) => parsed,
-        Err(defect) => return (Judgement::Drop(defect), 0),
+        Err(defect) => {
+            // What there is of the head may still say whom to tell.
+            return match Message::parse_unterminated(bytes) {
+                Some(message) => (refuse(message, defect), 0),
+                None => (Judgement::Drop(defect), 0),
+            };
+        }
     };
     let length = match message.content_length() {
         Ok(None) => rest.len(),
@@ -72,6 +78,10 @@ pub(crate) fn refuse(message: Message, defect: Defect) -> Judgement {
     }
     let status = match (&defect.place, defect.problem) {
         (Place::StartLine, Problem::Version) => StatusCode::VERSION_NOT_SUPPORTED,
+        // RFC 4475 §3.1.2.18: an unknown method comes before the CSeq that disagrees with it.
+        (_, Problem::MethodMismatch) if matches!(message.method(), Some(Method::Other(_))) => {
+            StatusCode::NOT_IMPLEMENTED
+        }
         (Place::Body, Problem::Limit) => StatusCode::REQUEST_ENTITY_TOO_LARGE,
         (_, Problem::Limit) => StatusCode::MESSAGE_TOO_LARGE,
         _ => StatusCode::BAD_REQUEST,
@@ -100,11 +110,11 @@ fn examine(message: &Message) -> Result<(), Defect> {
         return Err(defect.clone());
     }
     let uri = message.request_uri()?;
-    if let Some(header) = SINGLE.iter().find(|header| message.count(**header) > 1) {
+    if let Some(header) = SINGLE.iter().find(|header| message.is_repeated(**header)) {
         return Err(message.blame(*header, Problem::Repeated));
     }
     let mut vias = message.all::<Via<'_>>();
-    vias.next().ok_or_else(|| message.missing(Header::Via))??;
+    let top = vias.next().ok_or_else(|| message.missing(Header::Via))??;
     vias.try_for_each(|via| via.map(drop))?;
     message.from()?;
     message.to()?;
@@ -117,14 +127,15 @@ fn examine(message: &Message) -> Result<(), Defect> {
     if message.method().is_some_and(|method| method != cseq.method) {
         return Err(message.blame(Header::CSeq, Problem::MethodMismatch));
     }
-    well_formed::<MaxForwards>(message)?;
+    if top.branch_is_bare_cookie() {
+        return Err(message.blame_first(Header::Via, Problem::Parameter));
+    }
     well_formed::<Route<'_>>(message)?;
     well_formed::<RecordRoute<'_>>(message)?;
     well_formed::<Require<'_>>(message)?;
     well_formed::<ProxyRequire<'_>>(message)?;
     well_formed::<ContentType<'_>>(message)?;
     well_formed::<ContentEncoding<'_>>(message)?;
-    well_formed::<Expires>(message)?;
     well_formed::<Event<'_>>(message)?;
     contacts(message)
 }
@@ -133,17 +144,15 @@ fn well_formed<'a, V: FieldValue<'a>>(message: &'a Message) -> Result<(), Defect
     message.all::<V>().try_for_each(|value| value.map(drop))
 }
 
-/// `*` stands alone, in a REGISTER whose Expires is 0 (RFC 3261 §10.2.2, §10.3 step 6).
+/// `*` stands alone, and in a REGISTER (RFC 3261 §10.2.2, §20.10). That its Expires is 0 is for the registrar to see
+/// (§10.3 step 6).
 fn contacts(message: &Message) -> Result<(), Defect> {
     let (mut count, mut star) = (0usize, false);
     for contact in message.contacts() {
         star |= matches!(contact?, Contact::Star);
         count += 1;
     }
-    let removes_all = count == 1
-        && message.method() == Some(Method::Register)
-        && message.get::<Expires>()?.is_some_and(|Expires(seconds)| seconds == 0);
-    if star && !removes_all {
+    if star && (count > 1 || message.method() != Some(Method::Register)) {
         return Err(message.blame(Header::Contact, Problem::Star));
     }
     Ok(())
@@ -157,6 +166,8 @@ pub fn passed_over(message: &Message) -> Vec<Defect> {
     }
     let mut out = Vec::new();
     first::<Contact<'_>>(message, &mut out);
+    first::<MaxForwards>(message, &mut out);
+    first::<Expires>(message, &mut out);
     first::<Date>(message, &mut out);
     first::<RetryAfter<'_>>(message, &mut out);
     first::<MinExpires>(message, &mut out);

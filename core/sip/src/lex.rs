@@ -5,21 +5,29 @@
 /// The classes of §25.1 that a byte can belong to; one table look-up answers any of them.
 pub(crate) mod class {
     /// `token`: alphanumeric or one of ``-.!%*_+`'~``.
-    pub const TOKEN: u8 = 1;
+    pub const TOKEN: u16 = 1;
     /// `word` of Call-ID, without the `@`: token and ``()<>:\"/[]?{}``.
-    pub const WORD: u8 = 2;
+    pub const WORD: u16 = 2;
     /// `unreserved` of a URI: alphanumeric or a `mark`.
-    pub const UNRESERVED: u8 = 4;
+    pub const UNRESERVED: u16 = 4;
     /// What a user part may hold unescaped besides unreserved: `&=+$,;?/`.
-    pub const USER_EXTRA: u8 = 8;
+    pub const USER_EXTRA: u16 = 8;
     /// What a URI parameter may hold unescaped besides unreserved: `[]/:&+$`.
-    pub const PARAM_EXTRA: u8 = 16;
+    pub const PARAM_EXTRA: u16 = 16;
     /// What a URI header may hold unescaped besides unreserved: `[]/?:+$`.
-    pub const HEADER_EXTRA: u8 = 32;
+    pub const HEADER_EXTRA: u16 = 32;
     /// A digit.
-    pub const DIGIT: u8 = 64;
+    pub const DIGIT: u16 = 64;
     /// A hexadecimal digit, either case.
-    pub const HEX: u8 = 128;
+    pub const HEX: u16 = 128;
+    /// What an unquoted parameter value may hold: a token or a host, which may be a bracketed IPv6 address.
+    pub const VALUE: u16 = 256;
+    /// What a host name or IPv4 address may hold. Underscores too: networks have them.
+    pub const HOST: u16 = 512;
+    /// What a password may hold unescaped besides unreserved: `&=+$,`.
+    pub const PASSWORD_EXTRA: u16 = 1024;
+    /// What a URI of a scheme that is not read further may hold (RFC 3986 §2), brackets included.
+    pub const URI: u16 = 2048;
 
     const fn has(set: &[u8], byte: u8) -> bool {
         let mut at = 0;
@@ -34,8 +42,8 @@ pub(crate) mod class {
         false
     }
 
-    const fn table() -> [u8; 256] {
-        let mut table = [0u8; 256];
+    const fn table() -> [u16; 256] {
+        let mut table = [0u16; 256];
         let mut at = 0usize;
         while at < 256 {
             let byte = at as u8;
@@ -64,6 +72,18 @@ pub(crate) mod class {
             if byte.is_ascii_hexdigit() {
                 bits |= HEX;
             }
+            if bits & TOKEN != 0 || has(b"[]:", byte) {
+                bits |= VALUE;
+            }
+            if byte.is_ascii_alphanumeric() || has(b"-._", byte) {
+                bits |= HOST;
+            }
+            if has(b"&=+$,", byte) {
+                bits |= PASSWORD_EXTRA;
+            }
+            if byte.is_ascii_graphic() && !has(b"\"<>\\^`{|}%", byte) {
+                bits |= URI;
+            }
             #[allow(clippy::indexing_slicing)]
             {
                 table[at] = bits;
@@ -73,16 +93,34 @@ pub(crate) mod class {
         table
     }
 
-    static TABLE: [u8; 256] = table();
+    static TABLE: [u16; 256] = table();
 
     /// Whether `byte` belongs to any class in `mask`.
     #[inline]
-    pub fn is(byte: u8, mask: u8) -> bool {
+    pub fn is(byte: u8, mask: u16) -> bool {
         // 256 entries, indexed by a u8: always in range, and the compiler sees it.
         #[allow(clippy::indexing_slicing)]
         let bits = TABLE[byte as usize];
         bits & mask != 0
     }
+}
+
+/// Where the run of bytes of the classes in `mask` that begins at `at` ends.
+#[inline]
+pub(crate) fn run(bytes: &[u8], mut at: usize, mask: u16) -> usize {
+    while bytes.get(at).is_some_and(|b| class::is(*b, mask)) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the white space that begins at `at` ends.
+#[inline]
+pub(crate) fn run_wsp(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(|b| is_wsp(*b)) {
+        at += 1;
+    }
+    at
 }
 
 /// Whether all of a non-empty text is a `token`.
@@ -171,7 +209,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes the longest run of bytes of the classes in `mask` (all of them ASCII), which may be empty.
     #[inline]
-    pub fn take_class(&mut self, mask: u8) -> &'a str {
+    pub fn take_class(&mut self, mask: u16) -> &'a str {
         self.take_while(|b| class::is(b, mask))
     }
 
@@ -197,34 +235,50 @@ impl<'a> Cursor<'a> {
     /// A backslash may stand before any ASCII byte but CR and LF.
     pub fn quoted(&mut self) -> Option<Quoted<'a>> {
         let from = self.at;
-        if self.peek() != Some(b'"') {
-            return None;
-        }
-        let bytes = self.text.as_bytes();
-        let mut at = from + 1;
-        loop {
-            match bytes.get(at)? {
-                b'"' => break,
-                b'\\' => {
-                    let escaped = *bytes.get(at + 1)?;
-                    if escaped >= 0x80 || escaped == b'\r' || escaped == b'\n' {
-                        return None;
-                    }
-                    at += 2;
-                }
-                b'\t' => at += 1,
-                0..=0x1f | 0x7f => return None,
-                _ => at += 1,
-            }
-        }
-        self.at = at + 1;
-        self.text.get(from + 1..at).map(|inner| Quoted { inner })
+        let end = quoted_end(self.text.as_bytes(), from)?;
+        self.at = end;
+        self.text.get(from + 1..end - 1).map(|inner| Quoted { inner })
+    }
+
+    /// The whole text, read or not.
+    #[inline]
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Goes on at this byte, which must stand between two characters.
+    #[inline]
+    pub fn jump(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// Takes `length` bytes of the rest; fewer if they do not end between two characters.
     #[inline]
     pub fn advance(&mut self, length: usize) {
         self.at = self.text.len().min(self.at.saturating_add(length));
+    }
+}
+
+/// Where the `quoted-string` that begins at `from` ends, behind its closing quote; `None` if there is none.
+pub(crate) fn quoted_end(bytes: &[u8], from: usize) -> Option<usize> {
+    if bytes.get(from) != Some(&b'"') {
+        return None;
+    }
+    let mut at = from + 1;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => {
+                let escaped = *bytes.get(at + 1)?;
+                if escaped >= 0x80 || escaped == b'\r' || escaped == b'\n' {
+                    return None;
+                }
+                at += 2;
+            }
+            b'\t' => at += 1,
+            0..=0x1f | 0x7f => return None,
+            _ => at += 1,
+        }
     }
 }
 
@@ -235,6 +289,11 @@ pub struct Quoted<'a> {
 }
 
 impl<'a> Quoted<'a> {
+    /// The inside of a quoted string that was checked.
+    pub(crate) fn of(inner: &'a str) -> Self {
+        Quoted { inner }
+    }
+
     /// What stands between the quotes, as it stands there.
     pub fn raw(&self) -> &'a str {
         self.inner

@@ -9,6 +9,7 @@
 //! the network never panic, and every list, length and buffer has a limit ([`limits`]).
 
 pub mod auth;
+pub mod body;
 mod defect;
 mod endpoint;
 pub mod fields;

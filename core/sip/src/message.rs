@@ -1,8 +1,11 @@
 //! A message, and how its parts are reached.
 
 use crate::defect::{Defect, Fault, Place, Problem};
-use crate::fields::{CSeq, CallId, Contact, ContentLength, ContentType, FieldValue, From, To, Values, Via};
+use crate::fields::{
+    At, CSeq, CallId, Contact, ContentLength, ContentType, FieldValue, From, To, Values, Via,
+};
 use crate::head::{self, Head, Line, Start};
+use crate::lex::Cursor;
 use crate::{Header, Method, StatusCode, Uri};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -54,6 +57,47 @@ pub struct Field<'a> {
     pub value: &'a [u8],
 }
 
+/// The lines of one header.
+#[derive(Clone, Debug)]
+struct Lines<'a> {
+    lines: std::slice::Iter<'a, Line>,
+    header: Header,
+    /// How many there are at most.
+    left: usize,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a Line;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a Line> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let header = self.header;
+        self.lines.find(|line| line.header == header)
+    }
+}
+
+/// The first value of a header line; `None` for an empty list.
+#[inline]
+fn first_value<'a, V: FieldValue<'a>>(text: &'a str) -> Result<Option<V>, Fault> {
+    let mut at = At(Cursor::new(text));
+    // Lines have no white space at their ends.
+    if V::MAY_BE_EMPTY && text.is_empty() {
+        return Ok(None);
+    }
+    let value = V::read(&mut at)?;
+    if !at.0.is_end() {
+        at.0.skip_wsp();
+        if !(at.0.is_end() || V::LIST && at.0.peek() == Some(b',')) {
+            return Err(Fault::new(at.0.at(), Problem::Trailing));
+        }
+    }
+    Ok(Some(value))
+}
+
 impl Message {
     /// Takes one message from the beginning of `bytes`, as from a datagram: Content-Length governs, without it the rest
     /// is the body (RFC 3261 §18.3). Also says how many bytes remain.
@@ -69,7 +113,11 @@ impl Message {
             Some(length) => usize::try_from(length).unwrap_or(usize::MAX),
         };
         if length > rest.len() {
-            return Err(message.defect_at(Place::Body, message.head_length() + rest.len(), Problem::Truncated));
+            return Err(message.defect_at(
+                Place::Body,
+                message.head_length() + rest.len(),
+                Problem::Truncated,
+            ));
         }
         let remaining = rest.len() - length;
         message.body = rest.slice(..length);
@@ -78,14 +126,15 @@ impl Message {
 
     /// The head alone, and what follows it.
     pub(crate) fn parse_head(bytes: Bytes) -> Result<(Message, Bytes), Defect> {
-        let end = memchr::memmem::find(&bytes, b"\r\n\r\n").ok_or_else(|| Defect {
-            place: Place::Head,
-            offset: bytes.len(),
-            problem: Problem::Unterminated,
-        })?;
-        let rest = bytes.slice(end + 4..);
-        let head = head::lex(bytes.slice(..end + 4))?;
+        let (head, end) = head::lex(&bytes)?;
+        let rest = bytes.slice(end..);
         Ok((Message { head, body: Bytes::new() }, rest))
+    }
+
+    /// The lines of a head that has no end; `None` if they make no head at all.
+    pub(crate) fn parse_unterminated(bytes: Bytes) -> Option<Message> {
+        let head = head::lex_unterminated(&bytes)?;
+        Some(Message { head, body: Bytes::new() })
     }
 
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
@@ -98,6 +147,7 @@ impl Message {
     }
 
     /// A fault in the value of `line`, with its offset as received.
+    #[cold]
     fn defect(&self, line: &Line, fault: Fault) -> Defect {
         let name = String::from_utf8_lossy(line.name.of(&self.head.bytes)).into_owned();
         let offset = self.head.received_offset(usize::from(line.value.start) + fault.at);
@@ -116,14 +166,15 @@ impl Message {
     pub fn start_line(&self) -> Result<StartLine<'_>, Defect> {
         let text = |span: &head::Span| span.of(&self.head.bytes);
         match &self.head.start {
-            Start::Bad { defect, .. } => Err(defect.clone()),
+            Start::Bad { defect, .. } => Err(Defect::clone(defect)),
             Start::Response { status, reason } => {
                 Ok(StartLine::Response { status: *status, reason: String::from_utf8_lossy(text(reason)) })
             }
             Start::Request { method, uri } => {
                 let not_text = || self.defect_at(Place::StartLine, 0, Problem::NotAStartLine);
                 let uri = std::str::from_utf8(text(uri)).map_err(|_| not_text())?;
-                let method = std::str::from_utf8(text(method)).ok().and_then(Method::new).ok_or_else(not_text)?;
+                let method =
+                    std::str::from_utf8(text(method)).ok().and_then(Method::new).ok_or_else(not_text)?;
                 Ok(StartLine::Request { method, uri })
             }
         }
@@ -178,8 +229,15 @@ impl Message {
         })
     }
 
-    fn lines(&self, header: Header) -> impl Iterator<Item = &Line> {
-        self.head.lines.iter().filter(move |line| line.header == header)
+    /// The lines of a header; no line is looked at in vain behind the last one.
+    #[inline]
+    fn lines(&self, header: Header) -> Lines<'_> {
+        let left = match (self.has(header), self.head.repeated.contains(header)) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => usize::MAX,
+        };
+        Lines { lines: self.head.lines.iter(), header, left }
     }
 
     fn text(&self, line: &Line) -> Result<&str, Defect> {
@@ -189,7 +247,12 @@ impl Message {
 
     /// Whether the header is there at all.
     pub fn has(&self, header: Header) -> bool {
-        self.lines(header).next().is_some()
+        self.head.seen.contains(header)
+    }
+
+    /// Whether the header has more than one line.
+    pub(crate) fn is_repeated(&self, header: Header) -> bool {
+        self.head.repeated.contains(header)
     }
 
     /// How many lines of this header there are.
@@ -214,22 +277,38 @@ impl Message {
     /// # Errors
     /// [`Defect`] if it is malformed.
     pub fn get<'a, V: FieldValue<'a>>(&'a self) -> Result<Option<V>, Defect> {
-        self.all().next().transpose()
+        // An empty list has no value; the next line may have one.
+        for line in self.lines(V::HEADER) {
+            match first_value(self.text(line)?) {
+                Ok(None) => {}
+                Ok(value) => return Ok(value),
+                Err(fault) => return Err(self.defect(line, fault)),
+            }
+        }
+        Ok(None)
     }
 
     /// All values of a header, over all its lines and commas, in their order. A line that is malformed ends in an error;
     /// the lines behind it are read all the same.
     pub fn all<'a, V: FieldValue<'a>>(&'a self) -> impl Iterator<Item = Result<V, Defect>> {
-        self.lines(V::HEADER).flat_map(move |line| {
-            let (values, failed) = match self.text(line) {
-                Ok(text) => (Some(Values::<V>::new(text)), None),
-                Err(defect) => (None, Some(Err(defect))),
-            };
-            values
-                .into_iter()
-                .flatten()
-                .map(move |value| value.map_err(|fault| self.defect(line, fault)))
-                .chain(failed)
+        let mut lines = self.lines(V::HEADER);
+        let mut current: Option<(&Line, Values<'a, V>)> = None;
+        std::iter::from_fn(move || {
+            loop {
+                if let Some((line, values)) = &mut current
+                    && let Some(value) = values.next()
+                {
+                    return Some(value.map_err(|fault| self.defect(line, fault)));
+                }
+                let line = lines.next()?;
+                match self.text(line) {
+                    Ok(text) => current = Some((line, Values::new(text))),
+                    Err(defect) => {
+                        current = None;
+                        return Some(Err(defect));
+                    }
+                }
+            }
         })
     }
 
@@ -244,6 +323,14 @@ impl Message {
     /// A defect of the header's last line, at its beginning.
     pub(crate) fn blame(&self, header: Header, problem: Problem) -> Defect {
         match self.lines(header).last() {
+            Some(line) => self.defect(line, Fault::new(0, problem)),
+            None => self.missing(header),
+        }
+    }
+
+    /// A defect of the header's first line, at its beginning.
+    pub(crate) fn blame_first(&self, header: Header, problem: Problem) -> Defect {
+        match self.lines(header).next() {
             Some(line) => self.defect(line, Fault::new(0, problem)),
             None => self.missing(header),
         }
@@ -307,6 +394,9 @@ impl Message {
     /// # Errors
     /// [`Defect`] if it is not a number, or if two lines differ.
     pub fn content_length(&self) -> Result<Option<u64>, Defect> {
+        if !self.is_repeated(Header::ContentLength) {
+            return Ok(self.get()?.map(|ContentLength(length)| length));
+        }
         let mut length = None;
         for value in self.all::<ContentLength>() {
             let ContentLength(value) = value?;
@@ -324,7 +414,7 @@ impl Message {
 
     /// The first defect of the header lines as lines.
     pub(crate) fn line_defect(&self) -> Option<&Defect> {
-        self.head.defect.as_ref()
+        self.head.defect.as_deref()
     }
 
     /// The head, unfolded.

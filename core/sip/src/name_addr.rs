@@ -100,7 +100,8 @@ impl<'a> NameAddr<'a> {
         };
         cursor.eat(b'<');
         let at = cursor.at();
-        let length = memchr::memchr(b'>', cursor.rest().as_bytes()).ok_or(Fault::new(at, Problem::AngleBracket))?;
+        let length =
+            memchr::memchr(b'>', cursor.rest().as_bytes()).ok_or(Fault::new(at, Problem::AngleBracket))?;
         let text = cursor.rest().get(..length).unwrap_or_default();
         let uri = Uri::parse(text).map_err(|fault| Fault::new(at + fault.at, fault.problem))?;
         cursor.advance(length + 1);
@@ -154,9 +155,24 @@ mod tests {
     #[test]
     fn all_forms_are_read() {
         for (text, display, uri, tag) in [
-            ("\"A. G. \\\"Bell\" <sip:agb@bell.test> ;tag=a48s", Some("A. G. \"Bell"), "sip:agb@bell.test", Some("a48s")),
-            ("sip:+12125551212@phone2net.test;tag=887s", None, "sip:+12125551212@phone2net.test", Some("887s")),
-            ("Anonymous <sip:c8oqz84zk7z@privacy.test;x=y>", Some("Anonymous"), "sip:c8oqz84zk7z@privacy.test;x=y", None),
+            (
+                "\"A. G. \\\"Bell\" <sip:agb@bell.test> ;tag=a48s",
+                Some("A. G. \"Bell"),
+                "sip:agb@bell.test",
+                Some("a48s"),
+            ),
+            (
+                "sip:+12125551212@phone2net.test;tag=887s",
+                None,
+                "sip:+12125551212@phone2net.test",
+                Some("887s"),
+            ),
+            (
+                "Anonymous <sip:c8oqz84zk7z@privacy.test;x=y>",
+                Some("Anonymous"),
+                "sip:c8oqz84zk7z@privacy.test;x=y",
+                None,
+            ),
             ("The Operator<sip:op@a.test>", Some("The Operator"), "sip:op@a.test", None),
             ("<sip:a,b@c.test>", None, "sip:a,b@c.test", None),
             ("\"\"<sip:c.test>", Some(""), "sip:c.test", None),
@@ -173,8 +189,17 @@ mod tests {
     #[test]
     fn defects_are_refused() {
         for text in [
-            "", "<sip:a@b", "sip:a@b>", "\"a\" sip:a@b", "\"a <sip:a@b>", "a, b <sip:a@b>", "sip:a@b?x=y", "< sip:a@b>",
-            "<sip:a@b> x", "<sip:a@b>;", "a(b) <sip:a@b>",
+            "",
+            "<sip:a@b",
+            "sip:a@b>",
+            "\"a\" sip:a@b",
+            "\"a <sip:a@b>",
+            "a, b <sip:a@b>",
+            "sip:a@b?x=y",
+            "< sip:a@b>",
+            "<sip:a@b> x",
+            "<sip:a@b>;",
+            "a(b) <sip:a@b>",
         ] {
             assert!(read(text).is_err(), "{text:?}");
         }

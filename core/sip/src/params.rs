@@ -1,7 +1,7 @@
 //! Header parameters (`generic-param` of RFC 3261 §25.1).
 
 use crate::defect::{Fault, Problem};
-use crate::lex::{Cursor, Quoted, class, is_token, quote_into};
+use crate::lex::{Cursor, Quoted, class, is_token, quote_into, quoted_end, run, run_wsp};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -31,27 +31,44 @@ impl<'a> ParamValue<'a> {
     }
 }
 
-/// What an unquoted value may hold: a token or a host, which may be a bracketed IPv6 address.
-fn is_value_byte(byte: u8) -> bool {
-    class::is(byte, class::TOKEN) || matches!(byte, b'[' | b']' | b':')
+/// Where one parameter stands in a text.
+struct Place {
+    name: (usize, usize),
+    /// Without the quotes, if it has some.
+    value: Option<(usize, usize)>,
+    is_quoted: bool,
+    end: usize,
 }
 
-/// One `name[=value]`; `None` if it is none.
-fn parameter<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, Option<ParamValue<'a>>), Fault> {
-    let name = cursor.token().ok_or(Fault::new(cursor.at(), Problem::Parameter))?;
-    if !cursor.eat_spaced(b'=') {
-        return Ok((name, None));
+/// Finds the parameter that begins at `start`, behind its semicolon.
+#[inline]
+fn place(bytes: &[u8], start: usize) -> Result<Place, Fault> {
+    let end = run(bytes, start, class::TOKEN);
+    if end == start {
+        return Err(Fault::new(start, Problem::Parameter));
     }
-    if cursor.peek() == Some(b'"') {
-        let at = cursor.at();
-        let quoted = cursor.quoted().ok_or(Fault::new(at, Problem::QuotedString))?;
-        return Ok((name, Some(ParamValue::Quoted(quoted))));
+    let name = (start, end);
+    let equals = run_wsp(bytes, end);
+    if bytes.get(equals) != Some(&b'=') {
+        return Ok(Place { name, value: None, is_quoted: false, end });
     }
-    let value = cursor.take_while(is_value_byte);
-    if value.is_empty() {
-        return Err(Fault::new(cursor.at(), Problem::Parameter));
+    let start = run_wsp(bytes, equals + 1);
+    if bytes.get(start) == Some(&b'"') {
+        let end = quoted_end(bytes, start).ok_or(Fault::new(start, Problem::QuotedString))?;
+        return Ok(Place { name, value: Some((start + 1, end - 1)), is_quoted: true, end });
     }
-    Ok((name, Some(ParamValue::Token(value))))
+    let end = run(bytes, start, class::VALUE);
+    if end == start {
+        return Err(Fault::new(start, Problem::Parameter));
+    }
+    Ok(Place { name, value: Some((start, end)), is_quoted: false, end })
+}
+
+/// Behind the `;` that comes next, and the white space around it; `None` if none comes.
+#[inline]
+fn semicolon(bytes: &[u8], at: usize) -> Option<usize> {
+    let at = run_wsp(bytes, at);
+    (bytes.get(at) == Some(&b';')).then(|| run_wsp(bytes, at + 1))
 }
 
 impl<'a> Params<'a> {
@@ -61,29 +78,49 @@ impl<'a> Params<'a> {
     }
 
     /// Reads `*( SEMI generic-param )`, as far as it goes.
+    #[inline]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
-        let rest = cursor.rest();
-        let from = cursor.at();
+        let (text, from) = (cursor.text(), cursor.at());
+        let bytes = text.as_bytes();
         let mut end = from;
-        while cursor.eat_spaced(b';') {
-            parameter(cursor)?;
-            end = cursor.at();
+        while let Some(start) = semicolon(bytes, end) {
+            end = place(bytes, start)?.end;
         }
-        Ok(Params { text: Cow::Borrowed(rest.get(..end - from).unwrap_or_default()) })
+        cursor.jump(end);
+        Ok(Params { text: Cow::Borrowed(text.get(from..end).unwrap_or_default()) })
+    }
+
+    fn places(&self) -> impl Iterator<Item = Place> {
+        let bytes = self.text.as_bytes();
+        let mut end = 0;
+        std::iter::from_fn(move || {
+            let place = place(bytes, semicolon(bytes, end)?).ok()?;
+            end = place.end;
+            Some(place)
+        })
+    }
+
+    fn at(&self, (start, end): (usize, usize)) -> &str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    fn value_at(&self, place: &Place) -> Option<ParamValue<'_>> {
+        place.value.map(|value| match place.is_quoted {
+            true => ParamValue::Quoted(Quoted::of(self.at(value))),
+            false => ParamValue::Token(self.at(value)),
+        })
     }
 
     /// All parameters, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<ParamValue<'_>>)> {
-        let mut cursor = Cursor::new(&self.text);
-        std::iter::from_fn(move || {
-            cursor.eat_spaced(b';');
-            parameter(&mut cursor).ok()
-        })
+        self.places().map(|place| (self.at(place.name), self.value_at(&place)))
     }
 
     /// The parameter of this name (in any case): `None` if it is absent, `Some(None)` if it has no value.
     pub fn get(&self, name: &str) -> Option<Option<ParamValue<'_>>> {
-        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.places()
+            .find(|place| self.at(place.name).eq_ignore_ascii_case(name))
+            .map(|place| self.value_at(&place))
     }
 
     /// The value of the parameter of this name, without quotes.
@@ -115,7 +152,7 @@ impl<'a> Params<'a> {
         text.push_str(name);
         if let Some(value) = value {
             text.push('=');
-            if !value.is_empty() && value.bytes().all(is_value_byte) {
+            if !value.is_empty() && value.bytes().all(|b| class::is(b, class::VALUE)) {
                 text.push_str(value);
             } else {
                 quote_into(text, value);

@@ -35,6 +35,11 @@ impl<'a> FieldText<'a> {
         }
     }
 
+    /// Bytes as hexadecimal digits, as random tags and identifiers are written.
+    pub fn hex(bytes: &[u8]) -> FieldText<'static> {
+        FieldText(Cow::Owned(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -247,7 +252,9 @@ mod tests {
 
     #[test]
     fn a_response_repeats_what_it_must_uas_03_txn_10() {
-        let request = request("v: SIP/2.0/TLS a.test:5061;rport;branch=z9hG4bK1, SIP/2.0/TCP b.test\r\nVia: SIP/2.0/UDP c\r\n");
+        let request = request(
+            "v: SIP/2.0/TLS a.test:5061;rport;branch=z9hG4bK1, SIP/2.0/TCP b.test\r\nVia: SIP/2.0/UDP c\r\n",
+        );
         let tag = FieldText::new("T").unwrap();
         let peer = Some(("192.0.2.9".parse().unwrap(), 4711));
         let bytes = Writer::response_to(&request, StatusCode::OK, &tag, peer).finish(b"");

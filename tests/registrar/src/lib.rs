@@ -1,1 +1,48 @@
-//! A small SIP registrar over TLS on loopback, for tests and the demo.
+//! A SIP registrar and MESSAGE router over TLS on loopback, for tests and the demo.
+//!
+//! It does what RFC 3261 §10.3 and §16, RFC 3428, RFC 4320 and RFC 5626 ask of such a server, as strictly as they allow:
+//! a client that gets along with it has kept its side. It does wrong only what it is told to ([`Fault`]), and it keeps a
+//! log of all that it saw and said, for which tests can wait. It knows nothing of the client that it tests; the wire
+//! format alone ([`aldis_sip`]) is shared with it.
+//!
+//! ```
+//! use aldis_registrar::{Options, Registrar};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let registrar = Registrar::start(Options::new("example.test").user("alice", "secret")).await?;
+//! let root = registrar.root_pem().unwrap(); // what a client must trust
+//! println!("listening on {} with {} bytes of root", registrar.address(), root.len());
+//! assert_eq!(registrar.application_bytes(), 0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod bindings;
+mod connection;
+mod core;
+mod digest;
+mod faults;
+mod impostor;
+mod links;
+mod log;
+mod offline;
+mod options;
+mod outgoing;
+mod register;
+mod routing;
+mod server;
+mod tls;
+mod transactions;
+mod wire;
+
+pub use aldis_pki as pki;
+pub use bindings::Binding;
+pub use digest::AuthRefusal;
+pub use faults::{Fault, Requests, Times};
+pub use impostor::Impostor;
+pub use links::Close;
+pub use log::{ClosedBy, ConnectionId, Entry, TimedOut, Traffic, What};
+pub use options::{MessageChallenge, Offline, Options};
+pub use outgoing::{Outgoing, SentRequest};
+pub use server::Registrar;
+pub use tls::{ServerCertificate, TlsFacts, TlsVersions};

@@ -16,7 +16,7 @@ use super::race::{AttemptError, Candidates, ConnectError, Pace, connect_tcp};
 use super::resolve::Resolver;
 use super::resolve_error::{Question, RecordType, ResolveError};
 use super::srv;
-use super::target::{Host, Target};
+use super::target::{Host, Origin, Target};
 use super::tls::{Offer, PostQuantum, TlsFacts, TlsOptions, TlsVersion, client_config};
 use super::tls_failure::TlsCause;
 
@@ -332,7 +332,8 @@ impl Search<'_> {
                 Ok(connected) => connected,
                 Err(error) => {
                     if let Some(error) = candidates.resolve_error() {
-                        self.failures.dns(error.clone());
+                        let by_srv = matches!(target.origin, Origin::Srv { .. });
+                        self.failures.dns(error.clone().domain_is_known(by_srv));
                     } else if error.attempts.is_empty() {
                         self.failures.dns(unanswered(target));
                     }

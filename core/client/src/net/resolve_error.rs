@@ -128,7 +128,11 @@ fn list(questions: &[Question]) -> String {
 }
 
 fn missing(domain_exists: &bool) -> &'static str {
-    if *domain_exists { "the domain exists but names no server" } else { "there is no such domain" }
+    if *domain_exists {
+        "the domain exists but names no server that has an address"
+    } else {
+        "there is no such domain"
+    }
 }
 
 impl ResolveError {
@@ -201,6 +205,14 @@ impl ResolveError {
             // "No records" for one family says nothing while the other is unknown.
             (NoRecords { .. }, unknown) | (unknown, _) => unknown,
         }
+    }
+
+    /// Where an SRV record was found, the domain exists, even if the host that the record names does not.
+    pub(super) fn domain_is_known(mut self, known: bool) -> ResolveError {
+        if let Self::NoRecords { domain_exists, .. } = &mut self {
+            *domain_exists |= known;
+        }
+        self
     }
 
     /// Puts what was asked before in front, where the error tells everything that was asked.

@@ -156,8 +156,8 @@ impl TlsCause {
                 "The server's administrator has to enable TLS 1.2 or 1.3; TLS 1.0 and 1.1 are not secure (RFC 8996)."
             }
             Self::NothingInCommon => {
-                "The server's administrator has to enable ECDHE with AES-GCM or ChaCha20; CBC suites and RSA key \
-                 exchange are not offered. Some servers answer like this when they want a client certificate."
+                "The server's administrator has to enable ECDHE (X25519, P-256 or P-384) with AES-GCM or ChaCha20; CBC \
+                 suites and RSA key exchange are not offered. Some servers answer like this when they want a client certificate."
             }
             Self::NoPostQuantum => {
                 "Update the server's TLS library (OpenSSL 3.5 has X25519MLKEM768), or stop demanding a post-quantum \

@@ -255,6 +255,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn credentials_that_name_another_user_are_not_those_of_the_one_who_made_them() {
+        let value = value(r#"Digest realm="r", nonce="n", qop="auth""#).replace("alice", "bob");
+        let Credentials::Digest(read) = Credentials::parse(&value).unwrap() else { panic!() };
+        for username in ["alice", "bob"] {
+            assert!(!read.verify(username, &Secret::new("pw"), "REGISTER", b""), "{username}");
+        }
+    }
+
     /// AUTH-18
     #[test]
     fn a_hashed_user_name_replaces_the_name() {

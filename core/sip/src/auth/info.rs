@@ -96,7 +96,7 @@ impl AuthenticationInfo {
         let Some(rspauth) = &self.rspauth else { return Ok(ServerProof::Absent) };
         let expected = match (request.cnonce(), request.nc()) {
             (Some(cnonce), Some(nc)) => {
-                // Servers of RFC 2069 times repeat neither; what they do repeat must be right.
+                // Both must stand beside qop; without it, what is repeated must still be right.
                 if (self.qop.is_some() || self.cnonce.is_some()) && self.cnonce.as_ref() != Some(cnonce) {
                     let found = self.cnonce.as_ref().map(|c| c.text().into_owned());
                     return Err(ServerMismatch::Cnonce { expected: cnonce.text().into_owned(), found });

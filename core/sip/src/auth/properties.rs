@@ -109,7 +109,11 @@ proptest! {
         body in proptest::collection::vec(any::<u8>(), 0..40),
         count in any::<u32>(),
     ) {
-        prop_assume!(challenge.usable(Policy::default()).is_ok());
+        let challenge = match challenge.usable(Policy::default()) {
+            Ok(_) => challenge,
+            // A session algorithm without qop cannot be answered.
+            Err(_) => challenge.with_qop(&[Qop::Auth]),
+        };
         // The server keeps names and passwords in NFC, as charset=UTF-8 says.
         let (username, password) = (digest::nfc(&username), Secret::new(digest::nfc(&password).as_str()));
         let login = Login { username: &username, password: &password };

@@ -58,7 +58,11 @@ pub enum EncodingError {
 ///
 /// # Errors
 /// See [`EncodingError`].
-pub fn decode_content<'a>(codings: &str, body: &'a [u8], limit: usize) -> Result<Cow<'a, [u8]>, EncodingError> {
+pub fn decode_content<'a>(
+    codings: &str,
+    body: &'a [u8],
+    limit: usize,
+) -> Result<Cow<'a, [u8]>, EncodingError> {
     let names: Vec<&str> = codings.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     if names.len() > MAX_CODINGS {
         return Err(EncodingError::TooManyCodings);
@@ -101,7 +105,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// header that it lacks.
 fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, EncodingError> {
     let coding = "deflate";
-    let zlib = matches!(body, [cmf, flags, ..] if cmf & 15 == 8 && u16::from_be_bytes([*cmf, *flags]) % 31 == 0);
+    let zlib =
+        matches!(body, [cmf, flags, ..] if cmf & 15 == 8 && u16::from_be_bytes([*cmf, *flags]) % 31 == 0);
     let mut state = Decompress::new(zlib);
     let mut out = Vec::new();
     loop {
@@ -235,9 +240,21 @@ mod tests {
         assert_eq!(decode("gzip", &gzip(&full)).map(|out| out.len()), Ok(MAX_DECODED));
     }
 
+    /// BODY-06: no step overshoots, even one whose output another step would shrink again.
+    #[test]
+    fn every_step_keeps_the_limit_to_the_byte() {
+        for (step, coded) in
+            [(inflate as fn(&[u8], usize) -> _, zlib(b"12345678901")), (gunzip, gzip(b"12345678901"))]
+        {
+            assert_eq!(step(&coded, 10), Err(EncodingError::TooLarge { limit: 10 }));
+            assert_eq!(step(&coded, 11), Ok(b"12345678901".to_vec()));
+        }
+    }
+
     #[test]
     fn every_cut_of_compressed_data_is_noticed() {
-        for (coding, coded) in [("deflate", zlib(b"hello hello hello")), ("gzip", gzip(b"hello hello hello"))] {
+        for (coding, coded) in [("deflate", zlib(b"hello hello hello")), ("gzip", gzip(b"hello hello hello"))]
+        {
             for length in 0..coded.len() {
                 let corrupt = EncodingError::Corrupt { coding };
                 assert_eq!(decode(coding, &coded[..length]), Err(corrupt), "{coding} {length}");
@@ -253,7 +270,7 @@ mod tests {
             coded.pop();
             let checksum = coded.len() - 5;
             coded[checksum] ^= 1;
-            assert_eq!(decode(coding, &coded).is_ok(), false, "{coding}");
+            assert!(decode(coding, &coded).is_err(), "{coding}");
         }
     }
 

@@ -252,9 +252,16 @@ mod tests {
 
     #[test]
     fn what_is_no_media_type_is_not_read() {
-        for bad in
-            ["", "text", "text/", "/plain", "text/plain;a=1;A=2", "text/plain junk", "text/plain;a=\"x", "é/x"]
-        {
+        for bad in [
+            "",
+            "text",
+            "text/",
+            "/plain",
+            "text/plain;a=1;A=2",
+            "text/plain junk",
+            "text/plain;a=\"x",
+            "é/x",
+        ] {
             assert_eq!(MediaType::parse(bad), None, "{bad}");
         }
         let many: String = (0..=MAX_TYPE_PARAMETERS).map(|n| format!(";p{n}=1")).collect();

@@ -27,9 +27,9 @@ mod part;
 mod properties;
 
 pub use charset::{DecodedText, decode_text};
-pub use encoding::{ACCEPT_ENCODING, EncodingError, MAX_CODINGS, MAX_DECODED, decode_content, decode_transfer};
-pub use mime::{HeaderError, MAX_PART_HEADERS, MAX_TYPE_PARAMETERS, MediaType, MimeHeaders};
-pub use multipart::{
-    MAX_BOUNDARY, MAX_DEPTH, MAX_PARTS, MAX_SIZE, Multipart, MultipartError, NotUnderstood,
+pub use encoding::{
+    ACCEPT_ENCODING, EncodingError, MAX_CODINGS, MAX_DECODED, decode_content, decode_transfer,
 };
+pub use mime::{HeaderError, MAX_PART_HEADERS, MAX_TYPE_PARAMETERS, MediaType, MimeHeaders};
+pub use multipart::{MAX_BOUNDARY, MAX_DEPTH, MAX_PARTS, MAX_SIZE, Multipart, MultipartError, NotUnderstood};
 pub use part::{Content, Disposition, Part};

@@ -2,6 +2,7 @@
 
 use super::mime::line_at;
 use super::{Content, Disposition, HeaderError, MediaType, MimeHeaders, Part};
+use crate::lex::{is_token, quote_into};
 use bytes::Bytes;
 use memchr::memmem;
 use thiserror::Error;
@@ -104,9 +105,7 @@ impl Multipart {
     /// # Errors
     /// See [`MultipartError`].
     pub fn new(subtype: &str, boundary: &str, parts: Vec<Part>) -> Result<Self, MultipartError> {
-        if !crate::lex::is_token(subtype) {
-            return Err(MultipartError::Subtype { found: subtype.to_owned() });
-        }
+        check_subtype(subtype)?;
         check_boundary(boundary)?;
         if parts.is_empty() {
             return Err(MultipartError::NoParts);
@@ -152,7 +151,7 @@ impl Multipart {
     /// The media type with the boundary, for Content-Type.
     pub fn media_type(&self) -> MediaType {
         let mut quoted = String::new();
-        crate::lex::quote_into(&mut quoted, &self.boundary);
+        quote_into(&mut quoted, &self.boundary);
         let text = format!("multipart/{};boundary={quoted}", self.subtype);
         MediaType::parse(&text).unwrap_or_else(|| MimeHeaders::new().media_type())
     }
@@ -220,14 +219,16 @@ impl Multipart {
     }
 }
 
-fn resolve_part<'a>(part: &'a Part, understands: &dyn Fn(&Part) -> bool) -> Result<Vec<&'a Part>, NotUnderstood> {
+fn resolve_part<'a>(
+    part: &'a Part,
+    understands: &dyn Fn(&Part) -> bool,
+) -> Result<Vec<&'a Part>, NotUnderstood> {
     match part.content() {
         Content::Multipart(multipart) => multipart.resolve(understands),
         Content::Single(_) if understands(part) => Ok(vec![part]),
-        Content::Single(_) => Err(NotUnderstood {
-            media_type: part.media_type().clone(),
-            disposition: part.disposition(),
-        }),
+        Content::Single(_) => {
+            Err(NotUnderstood { media_type: part.media_type().clone(), disposition: part.disposition() })
+        }
     }
 }
 
@@ -238,6 +239,10 @@ fn write_part(part: &Part, out: &mut Vec<u8>) {
         Content::Single(bytes) => out.extend_from_slice(bytes),
         Content::Multipart(multipart) => out.extend_from_slice(&multipart.to_bytes()),
     }
+}
+
+fn check_subtype(subtype: &str) -> Result<(), MultipartError> {
+    if is_token(subtype) { Ok(()) } else { Err(MultipartError::Subtype { found: subtype.to_owned() }) }
 }
 
 /// `bchars` of RFC 2046 §5.1.1.
@@ -264,6 +269,7 @@ impl Reader {
         if depth > MAX_DEPTH {
             return Err(MultipartError::TooDeep);
         }
+        check_subtype(subtype)?;
         check_boundary(boundary)?;
         let delimiter = format!("--{boundary}");
         let mut parts = Vec::new();
@@ -295,7 +301,9 @@ impl Reader {
         let media_type = headers.media_type();
         let plain = |name| match headers.get(name) {
             None => true,
-            Some(value) => ["", "identity", "7bit", "8bit", "binary"].iter().any(|p| p.eq_ignore_ascii_case(value)),
+            Some(value) => {
+                ["", "identity", "7bit", "8bit", "binary"].iter().any(|p| p.eq_ignore_ascii_case(value))
+            }
         };
         // A compressed multipart stays one part, for the caller to refuse or decode.
         let nested = media_type.kind() == "multipart"
@@ -344,3 +352,6 @@ fn segment(body: &Bytes, begin: usize, end: usize) -> Bytes {
 fn slice(bytes: &Bytes, begin: usize, end: usize) -> Bytes {
     bytes.get(begin..end).map(|part| bytes.slice_ref(part)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::encoding::MAX_DECODED;
 use super::mime::parameters;
-use super::{DecodedText, EncodingError, MediaType, MimeHeaders, Multipart};
+use super::{DecodedText, EncodingError, HeaderError, MediaType, MimeHeaders, Multipart};
 use super::{decode_content, decode_text, decode_transfer};
 use crate::lex::Cursor;
 use bytes::Bytes;
@@ -45,9 +45,8 @@ impl Disposition {
         let (Some(kind), Some(parameters)) = (kind, parameters) else {
             return Disposition { kind: String::new(), required: true };
         };
-        let optional = |(name, value): &(String, String)| {
-            name == "handling" && value.eq_ignore_ascii_case("optional")
-        };
+        let optional =
+            |(name, value): &(String, String)| name == "handling" && value.eq_ignore_ascii_case("optional");
         Disposition { kind: kind.to_ascii_lowercase(), required: !parameters.iter().any(optional) }
     }
 
@@ -73,6 +72,18 @@ impl Part {
         // A media type that was printed by us holds no control characters.
         let headers = MimeHeaders::new().with("Content-Type", &media_type.to_string()).unwrap_or_default();
         Part { headers, media_type, content: Content::Multipart(multipart) }
+    }
+
+    /// Adds a field such as Content-Disposition.
+    ///
+    /// # Errors
+    /// [`HeaderError`]; a second Content-Type cannot be written either.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, HeaderError> {
+        if name.eq_ignore_ascii_case("Content-Type") {
+            return Err(HeaderError::Unwritable { name: name.to_owned(), found: None });
+        }
+        self.headers = self.headers.with(name, value)?;
+        Ok(self)
     }
 
     pub(super) fn received(headers: MimeHeaders, media_type: MediaType, content: Content) -> Self {
@@ -112,9 +123,7 @@ impl Part {
         let coding = self.headers.get("Content-Encoding").unwrap_or_default();
         match decode_transfer(transfer, bytes)? {
             Cow::Borrowed(bytes) => decode_content(coding, bytes, MAX_DECODED),
-            Cow::Owned(bytes) => {
-                Ok(Cow::Owned(decode_content(coding, &bytes, MAX_DECODED)?.into_owned()))
-            }
+            Cow::Owned(bytes) => Ok(Cow::Owned(decode_content(coding, &bytes, MAX_DECODED)?.into_owned())),
         }
     }
 
@@ -139,8 +148,9 @@ mod tests {
     use super::*;
 
     fn part(fields: &[(&str, &str)], content: &'static [u8]) -> Part {
-        let headers =
-            fields.iter().fold(MimeHeaders::new(), |headers, (name, value)| headers.with(name, value).unwrap());
+        let headers = fields
+            .iter()
+            .fold(MimeHeaders::new(), |headers, (name, value)| headers.with(name, value).unwrap());
         Part::single(headers, content).unwrap()
     }
 
@@ -179,6 +189,15 @@ mod tests {
     fn an_unknown_content_encoding_of_a_part_is_an_error() {
         let part = part(&[("Content-Encoding", "br")], b"x");
         assert_eq!(part.text(), Err(EncodingError::Unsupported { name: "br".into() }));
+    }
+
+    /// BODY-02
+    #[test]
+    fn fields_can_be_added_to_a_part_but_no_second_type() {
+        let part = part(&[], b"").with_header("Content-Disposition", "icon;handling=optional").unwrap();
+        assert!(!part.disposition().required);
+        let unwritable = HeaderError::Unwritable { name: "content-type".into(), found: None };
+        assert_eq!(part.with_header("content-type", "a/b"), Err(unwritable));
     }
 
     #[test]

@@ -56,6 +56,10 @@ address_header!(/// One value of `Service-Route` (RFC 3608 §5).
     ServiceRoute, list: true, brackets: true);
 address_header!(/// One value of `P-Asserted-Identity` (RFC 3325 §9.1).
     PAssertedIdentity, list: true, brackets: false);
+address_header!(/// `Reply-To` (RFC 3261 §20.31).
+    ReplyTo, list: false, brackets: false);
+address_header!(/// `Refer-To` (RFC 3515 §2.1).
+    ReferTo, list: false, brackets: false);
 
 /// One value of `Contact` (RFC 3261 §20.10): `*` or an address.
 pub type Contact<'a> = StarOr<'a>;

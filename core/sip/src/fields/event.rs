@@ -7,7 +7,7 @@ use crate::{Header, Params};
 use std::fmt;
 
 macro_rules! token_and_params {
-    ($($(#[$doc:meta])* $name:ident, list: $list:literal);* $(;)?) => {$(
+    ($($(#[$doc:meta])* $name:ident, list: $list:literal, empty: $empty:literal);* $(;)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name<'a> {
@@ -20,6 +20,7 @@ macro_rules! token_and_params {
         impl<'a> FieldValue<'a> for $name<'a> {
             const HEADER: Header = Header::$name;
             const LIST: bool = $list;
+            const MAY_BE_EMPTY: bool = $empty;
 
             fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
                 let at = cursor.at();
@@ -38,11 +39,15 @@ macro_rules! token_and_params {
 
 token_and_params! {
     /// `Event` (RFC 6665 §8.2.1): package with `id`.
-    Event, list: false;
+    Event, list: false, empty: false;
     /// `Subscription-State` (RFC 6665 §8.2.3): `active`, `pending`, `terminated` with `reason`, `expires`, `retry-after`.
-    SubscriptionState, list: false;
+    SubscriptionState, list: false, empty: false;
     /// One value of `Reason` (RFC 3326): protocol with `cause` and `text`.
-    Reason, list: true;
+    Reason, list: true, empty: false;
+    /// One coding of `Accept-Encoding` (RFC 3261 §20.2), with `q`; `*` stands for any.
+    AcceptEncoding, list: true, empty: true;
+    /// One language range of `Accept-Language` (RFC 3261 §20.3), with `q`; `*` stands for any.
+    AcceptLanguage, list: true, empty: true;
 }
 
 /// One feature set of `Feature-Caps` (RFC 6809 §6.1): `*;+sip.pns="apns"…`.
@@ -116,7 +121,8 @@ impl<'a> FieldValue<'a> for Warning<'a> {
     fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
         let at = cursor.at();
         let digits = cursor.take_class(class::DIGIT);
-        let code = digits.parse().ok().filter(|_| digits.len() == 3).ok_or(Fault::new(at, Problem::Number))?;
+        let code =
+            digits.parse().ok().filter(|_| digits.len() == 3).ok_or(Fault::new(at, Problem::Number))?;
         cursor.skip_wsp();
         let at = cursor.at();
         let agent = cursor.take_while(|b| class::is(b, class::TOKEN) || matches!(b, b':' | b'[' | b']'));
@@ -149,6 +155,8 @@ mod tests {
         check::<SubscriptionState<'_>>("terminated;reason=noresource;retry-after=5");
         check::<Reason<'_>>("SIP;cause=600;text=\"Busy, everywhere\"");
         check::<FeatureCaps<'_>>("*;+sip.pns=\"apns\";+sip.pnsreg=\"121\"");
+        check::<AcceptEncoding<'_>>("*;q=0.5");
+        check::<AcceptLanguage<'_>>("en-gb;q=0.8");
         check::<SessionId<'_>>("ab30317f1a784dc48ff824d0d3715d86;remote=00000000000000000000000000000000");
         check::<Warning<'_>>("307 isi.edu:5060 \"Session parameter 'foo' not \\\"understood\\\"\"");
     }

@@ -11,12 +11,17 @@ mod numbers;
 mod via;
 
 pub use addresses::{
-    Contact, From, PAssertedIdentity, Path, RecordRoute, Route, ServiceRoute, StarOr, To,
+    Contact, From, PAssertedIdentity, Path, RecordRoute, ReferTo, ReplyTo, Route, ServiceRoute, StarOr, To,
 };
-pub use event::{Event, FeatureCaps, Reason, SessionId, SubscriptionState, Warning};
+pub use event::{
+    AcceptEncoding, AcceptLanguage, Event, FeatureCaps, Reason, SessionId, SubscriptionState, Warning,
+};
 pub use media::{Accept, ContentDisposition, ContentEncoding, ContentType, MediaType};
-pub use names::{Allow, CSeq, CallId, OptionTag, ProxyRequire, Require, Supported, Unsupported};
-pub use numbers::{ContentLength, Date, Expires, FlowTimer, MaxForwards, MinExpires, RetryAfter};
+pub use names::{
+    Allow, AllowEvents, CSeq, CallId, ContentLanguage, OptionTag, Organization, ProxyRequire, Require,
+    Server, Subject, Supported, Unsupported, UserAgent,
+};
+pub use numbers::{ContentLength, Date, Expires, FlowTimer, MaxForwards, MinExpires, RetryAfter, Timestamp};
 pub use via::{SentBy, Via};
 
 use crate::Header;

@@ -10,7 +10,7 @@ use std::fmt;
 /// `CSeq` (RFC 3261 §20.16).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CSeq<'a> {
-    /// Below 2^31 (§8.1.1.5).
+    /// Who sends it keeps it below 2^31 (§8.1.1.5); who receives it takes all that fits into 32 bits (§20.16).
     pub number: u32,
     /// The method of the request.
     pub method: Method<'a>,
@@ -25,8 +25,7 @@ impl<'a> FieldValue<'a> for CSeq<'a> {
         if digits.is_empty() {
             return Err(Fault::new(at, Problem::Number));
         }
-        let number: u32 =
-            digits.parse().ok().filter(|n| *n < 1 << 31).ok_or(Fault::new(at, Problem::TooLarge))?;
+        let number: u32 = digits.parse().map_err(|_| Fault::new(at, Problem::TooLarge))?;
         let gap = cursor.at();
         cursor.skip_wsp();
         if cursor.at() == gap {
@@ -47,6 +46,13 @@ impl fmt::Display for CSeq<'_> {
 /// `Call-ID` (RFC 3261 §20.8); compared with case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallId<'a>(Cow<'a, str>);
+
+impl CallId<'static> {
+    /// An identifier of these bytes, which should be random (RFC 3261 §8.1.1.4), as hexadecimal digits.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        CallId(Cow::Owned(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+}
 
 impl CallId<'_> {
     /// The identifier.
@@ -121,6 +127,56 @@ token_list! {
     ProxyRequire, empty: false;
     /// One option tag of `Unsupported` (RFC 3261 §20.40).
     Unsupported, empty: false;
+    /// One event package of `Allow-Events` (RFC 6665 §8.2.2).
+    AllowEvents, empty: false;
+    /// One language tag of `Content-Language` (RFC 3261 §20.13).
+    ContentLanguage, empty: false;
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident);* $(;)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<'a>(&'a str);
+
+        impl<'a> $name<'a> {
+            /// The text.
+            pub fn as_str(&self) -> &'a str {
+                self.0
+            }
+        }
+
+        impl<'a> FieldValue<'a> for $name<'a> {
+            const HEADER: Header = Header::$name;
+
+            fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
+                let (at, text) = (cursor.at(), cursor.rest());
+                // Control bytes stand nowhere but behind a backslash (§25.1), and those are no names of products.
+                if let Some(bad) = text.bytes().position(|b| (b < 0x20 && b != b'\t') || b == 0x7f) {
+                    return Err(Fault::new(at + bad, Problem::ControlByte));
+                }
+                cursor.advance(text.len());
+                Ok($name(text.trim_end_matches([' ', '\t'])))
+            }
+        }
+
+        impl fmt::Display for $name<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+    )*};
+}
+
+texts! {
+    /// `User-Agent` (RFC 3261 §20.41): products and comments, for people and logs.
+    UserAgent;
+    /// `Server` (RFC 3261 §20.35).
+    Server;
+    /// `Subject` (RFC 3261 §20.36).
+    Subject;
+    /// `Organization` (RFC 3261 §20.25).
+    Organization;
 }
 
 /// Option tags that this crate's users know.
@@ -140,9 +196,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sequence_number_is_below_2_to_the_31_gen_04() {
-        assert_eq!(CSeq::parse("2147483647 REGISTER").unwrap().number, 2_147_483_647);
-        for text in ["2147483648 REGISTER", "36893488147419103232 REGISTER", "-1 REGISTER", "1", "1REGISTER", "1 a b"] {
+    fn a_sequence_number_has_32_bits() {
+        assert_eq!(CSeq::parse("4294967295 REGISTER").unwrap().number, u32::MAX);
+        for text in
+            ["4294967296 REGISTER", "36893488147419103232 REGISTER", "-1 REGISTER", "1", "1REGISTER", "1 a b"]
+        {
             assert!(CSeq::parse(text).is_err(), "{text}");
         }
     }

@@ -113,6 +113,16 @@ impl<'a> FieldValue<'a> for RetryAfter<'a> {
     }
 }
 
+impl fmt::Display for RetryAfter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.seconds.fmt(f)?;
+        if let Some(comment) = self.comment {
+            write!(f, " ({comment})")?;
+        }
+        self.params.fmt(f)
+    }
+}
+
 /// A comment with its nested ones and quoted pairs; the cursor stands on the parenthesis.
 fn comment<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
     let (at, rest) = (cursor.at(), cursor.rest());
@@ -136,6 +146,46 @@ fn comment<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
     Err(Fault::new(at, Problem::Malformed))
 }
 
+/// `Timestamp` (RFC 3261 §20.38): when a request was sent, on the sender's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamp<'a> {
+    /// Digits, which may have a point: seconds.
+    pub sent: &'a str,
+    /// How long the answer was held back, in seconds.
+    pub delay: Option<&'a str>,
+}
+
+/// `1*DIGIT ["." *DIGIT]`, as it stands there.
+fn decimal<'a>(cursor: &mut Cursor<'a>) -> Option<&'a str> {
+    let (at, rest) = (cursor.at(), cursor.rest());
+    if cursor.take_class(class::DIGIT).is_empty() {
+        return None;
+    }
+    if cursor.eat(b'.') {
+        cursor.take_class(class::DIGIT);
+    }
+    rest.get(..cursor.at() - at)
+}
+
+impl<'a> FieldValue<'a> for Timestamp<'a> {
+    const HEADER: Header = Header::Timestamp;
+
+    fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
+        let sent = decimal(cursor).ok_or(Fault::new(cursor.at(), Problem::Number))?;
+        let gap = cursor.at();
+        cursor.skip_wsp();
+        let delay = if cursor.at() == gap { None } else { decimal(cursor) };
+        Ok(Timestamp { sent, delay })
+    }
+}
+
+impl fmt::Display for Timestamp<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sent)?;
+        self.delay.map_or(Ok(()), |delay| write!(f, " {delay}"))
+    }
+}
+
 /// `Date` (RFC 3261 §20.17), in seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date(pub i64);
@@ -144,6 +194,8 @@ const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAY: i64 = 86_400;
+/// 9999-12-31T23:59:59Z: the form has four digits for the year.
+const LAST: i64 = 253_402_300_799;
 
 /// Days since 1970-01-01 of a date in the Gregorian calendar, counting years from March.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
@@ -183,7 +235,8 @@ impl<'a> FieldValue<'a> for Date {
             let whole = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
             text.parse().ok().filter(|_| whole).ok_or(wrong)
         };
-        let position = |list: &[&str], text: &str| list.iter().position(|l| l.eq_ignore_ascii_case(text)).ok_or(wrong);
+        let position =
+            |list: &[&str], text: &str| list.iter().position(|l| l.eq_ignore_ascii_case(text)).ok_or(wrong);
 
         let weekday = position(&WEEKDAYS, word()?.strip_suffix(',').ok_or(wrong)?)?;
         let day = number(word()?, 2)?;
@@ -198,11 +251,16 @@ impl<'a> FieldValue<'a> for Date {
             return Err(wrong);
         }
         let days = days_from_civil(year, month, day);
+        // A leap second is the next minute; behind the last year of four digits there is none.
+        let seconds = days * DAY + hour * 3600 + minute * 60 + second;
         // A day that the month does not have comes back as another.
-        if civil_from_days(days) != (year, month, day) || days.rem_euclid(7) != weekday as i64 {
+        if seconds > LAST
+            || civil_from_days(days) != (year, month, day)
+            || days.rem_euclid(7) != weekday as i64
+        {
             return Err(wrong);
         }
-        Ok(Date(days * DAY + hour * 3600 + minute * 60 + second))
+        Ok(Date(seconds))
     }
 }
 
@@ -210,7 +268,9 @@ impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, second) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
         let (year, month, day) = civil_from_days(days);
-        let name = |list: &[&'static str], at: i64| usize::try_from(at).ok().and_then(|at| list.get(at).copied()).unwrap_or("");
+        let name = |list: &[&'static str], at: i64| {
+            usize::try_from(at).ok().and_then(|at| list.get(at).copied()).unwrap_or("")
+        };
         let (weekday, month) = (name(&WEEKDAYS, days.rem_euclid(7)), name(&MONTHS, month - 1));
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         write!(f, "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
@@ -232,8 +292,14 @@ mod tests {
             assert_eq!(Date(seconds).to_string(), text);
         }
         for text in [
-            "Fri, 01 Jan 2010 16:00:00 EST", "Sat, 13 Nov 2010 24:00:00 GMT", "Fri, 13 Nov 2010 23:29:00 GMT",
-            "Thu, 30 Feb 2024 12:00:00 GMT", "Sat, 13 Nov 10 23:29:00 GMT", "", "Sat,",
+            "Fri, 01 Jan 2010 16:00:00 EST",
+            "Sat, 13 Nov 2010 24:00:00 GMT",
+            "Fri, 13 Nov 2010 23:29:00 GMT",
+            "Fri, 31 Dec 9999 23:59:60 GMT",
+            "Thu, 30 Feb 2024 12:00:00 GMT",
+            "Sat, 13 Nov 10 23:29:00 GMT",
+            "",
+            "Sat,",
         ] {
             assert!(Date::parse(text).is_err(), "{text}");
         }
@@ -245,6 +311,17 @@ mod tests {
         assert_eq!((value.seconds, value.comment), (18_000, Some("in \\) (a) meeting")));
         assert_eq!(value.params.value("duration").unwrap(), "3600");
         assert!(RetryAfter::parse("120 (open").is_err());
+    }
+
+    #[test]
+    fn a_timestamp_may_have_a_point_and_a_delay() {
+        assert_eq!(Timestamp::parse("54.21 .5"), Err(Fault::new(6, Problem::Trailing)));
+        for (text, sent, delay) in
+            [("54", "54", None), ("54.", "54.", None), ("54.21 0.5", "54.21", Some("0.5"))]
+        {
+            let value = Timestamp::parse(text).unwrap();
+            assert_eq!((value.sent, value.delay, value.to_string().as_str()), (sent, delay, text));
+        }
     }
 
     #[test]

@@ -30,6 +30,21 @@ pub struct SentBy<'a> {
     pub port: Option<u16>,
 }
 
+impl Via<'static> {
+    /// The Via of a request that leaves over TLS from `local`.
+    pub fn tls(local: std::net::SocketAddr, params: Params<'static>) -> Self {
+        let host = match local.ip().to_canonical() {
+            std::net::IpAddr::V4(address) => address.to_string(),
+            std::net::IpAddr::V6(address) => format!("[{address}]"),
+        };
+        Via {
+            transport: "TLS".into(),
+            sent_by: SentBy { host: host.into(), port: Some(local.port()) },
+            params,
+        }
+    }
+}
+
 impl Via<'_> {
     /// The `branch` parameter.
     pub fn branch(&self) -> Option<Cow<'_, str>> {
@@ -42,6 +57,11 @@ impl Via<'_> {
         let branch = self.branch()?;
         let (cookie, rest) = branch.split_at_checked(MAGIC_COOKIE.len())?;
         (cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty()).then_some(branch)
+    }
+
+    /// Whether the branch is the magic cookie and nothing else: it promises to be unique and is not (RFC 4475 §3.2.1).
+    pub fn branch_is_bare_cookie(&self) -> bool {
+        self.branch().is_some_and(|branch| branch.eq_ignore_ascii_case(MAGIC_COOKIE))
     }
 
     /// The same value, owning its text.
@@ -116,7 +136,14 @@ mod tests {
 
     #[test]
     fn defects_are_refused() {
-        for text in ["SIP/2.0/UDP", "SIP/3.0/UDP a", "HTTP/2.0/TCP a", "SIP/2.0 a", "SIP/2.0/UDP a b", "SIP/2.0/UDP ::1"] {
+        for text in [
+            "SIP/2.0/UDP",
+            "SIP/3.0/UDP a",
+            "HTTP/2.0/TCP a",
+            "SIP/2.0 a",
+            "SIP/2.0/UDP a b",
+            "SIP/2.0/UDP ::1",
+        ] {
             assert!(Via::parse(text).is_err(), "{text}");
         }
     }

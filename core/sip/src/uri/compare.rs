@@ -84,9 +84,9 @@ impl Uri<'_> {
     /// Whether each header of ours stands there too.
     fn headers_agree(&self, other: &Uri<'_>) -> bool {
         self.raw_headers().all(|(name, value)| {
-            other
-                .raw_headers()
-                .any(|(n, v)| normal(n, true) == normal(name, true) && normal(v, false) == normal(value, false))
+            other.raw_headers().any(|(n, v)| {
+                normal(n, true) == normal(name, true) && normal(v, false) == normal(value, false)
+            })
         })
     }
 }

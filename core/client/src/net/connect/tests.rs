@@ -199,6 +199,19 @@ async fn a_domain_without_any_record_is_a_dns_failure_that_tells_what_was_asked(
     assert!(!failure.may_pass());
 }
 
+#[tokio::test]
+async fn an_srv_record_that_names_a_missing_host_is_told_from_a_missing_domain() {
+    let dns = DnsServer::start(Zone::default().srv("_sips._tcp.example.test", "0 0 5061 gone.test")).await;
+    let mut request = request(&ca(), &[]);
+    request.route = Route::Discover { port: None };
+    request.resolver = dns.resolver();
+    let failure = connect(&request).await.unwrap_err();
+    let ConnectFailure::Dns(ResolveError::NoRecords { asked, domain_exists: true }) = failure else {
+        panic!("{failure:?}");
+    };
+    assert!(asked.iter().any(|question| question.to_string() == "A gone.test"), "{asked:?}");
+}
+
 /// DNS-08: a refused target gives way to the next, and is reported.
 #[tokio::test]
 async fn the_next_target_is_tried_after_an_untrusted_one() {

@@ -1,0 +1,152 @@
+//! From options, configuration file and environment to a [`Config`] that a phone can start with.
+
+mod file;
+mod instance;
+mod origin;
+mod password;
+mod recipient;
+mod settings;
+mod trust;
+
+pub(crate) use recipient::recipient;
+
+use self::origin::Given;
+use self::settings::Settings;
+use crate::args::{self, MinTls};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use aldis::Config;
+use aldis::net::TlsVersion;
+use aldis_sip::Uri;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a one-shot command may take when nobody says: as long as a SIP transaction (RFC 3261 §17.1.2.2, Timer F).
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(32);
+/// Largest request when nobody says; the library's own default.
+const DEFAULT_MAX_MESSAGE: usize = 8192;
+/// The value of `--store` that keeps everything in memory.
+const NO_STORE: &str = "none";
+
+/// How long the command stays, which decides under which instance id it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// Until interrupted: one instance id for the account, for good.
+    Long,
+    /// One shot: an instance id of its own, so that nobody who stays is disturbed.
+    Short,
+}
+
+/// An account that is ready to be used.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// For [`aldis::Phone::start`].
+    pub config: Config,
+    /// The address of record.
+    pub address: Uri<'static>,
+    /// The largest request, in bytes; no body can be larger.
+    pub max_message: usize,
+    /// How long a one-shot command may take.
+    pub timeout: Duration,
+    /// Whether `send` registers too.
+    pub register_to_send: bool,
+}
+
+/// Reads all settings and checks each.
+///
+/// # Errors
+/// A [`Failure`] that says which option, or which line and key of the configuration file, and why.
+pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Result<Ready, Failure> {
+    let settings = Settings::gather(args)?;
+    refuse_what_is_not_there(args, &settings)?;
+    let account = settings.account.as_ref().ok_or_else(|| Failure::usage(NO_ACCOUNT))?;
+    let mut config = account.read(|text| Config::new(text))?;
+    let address = config.address_of_record().clone();
+    config = place(config, &settings)?;
+    config = config.trust(trust::policy(&settings, out)?).require_post_quantum(settings.require_pq);
+    if let Some(version) = &settings.min_tls {
+        config = config.min_tls(match version.value {
+            MinTls::Tls12 => TlsVersion::Tls12,
+            MinTls::Tls13 => TlsVersion::Tls13,
+        });
+    }
+    if let Some(name) = &settings.display_name {
+        config = name.read(|text| config.display_name(text))?;
+    }
+    if let Some(expires) = &settings.expires {
+        config = expires.read(|seconds| config.expires(*seconds))?;
+    }
+    let mut max_message = DEFAULT_MAX_MESSAGE;
+    if let Some(bytes) = &settings.max_message {
+        max_message = bytes.read(|bytes| usize::try_from(*bytes))?;
+        config = bytes.read(|_| config.max_message(max_message))?;
+    }
+    config = instance_of(config, &settings, &address, stay)?;
+    if let Some(name) = &settings.auth_user {
+        config = config.auth_user(&name.value);
+    }
+    let shown = address.to_string();
+    if let Some(secret) = password::find(settings.password_file.as_ref(), &shown, out)? {
+        config = config.password(secret.expose());
+    }
+    Ok(Ready {
+        config,
+        address,
+        max_message,
+        timeout: args.timeout.map_or(DEFAULT_TIMEOUT, |seconds| Duration::from_secs(u64::from(seconds))),
+        register_to_send: settings.register_to_send.is_some(),
+    })
+}
+
+const NO_ACCOUNT: &str = "No account is given. Say who you are with --account sip:alice@example.test, or write it \
+    into a configuration file and choose it with --use NAME.";
+
+/// Where to connect.
+fn place(mut config: Config, settings: &Settings) -> Result<Config, Failure> {
+    if let Some(proxy) = &settings.proxy {
+        config = proxy.read(|text| config.proxy(text))?;
+    }
+    for address in &settings.addresses {
+        config = address.read(|text| config.address(text))?;
+    }
+    if let Some(resolver) = &settings.resolver {
+        config = config.resolver(resolver.value);
+    }
+    Ok(config)
+}
+
+fn instance_of(config: Config, settings: &Settings, address: &Uri<'_>, stay: Stay) -> Result<Config, Failure> {
+    if let Some(given) = &settings.instance {
+        return given.read(|text| config.instance(text));
+    }
+    let in_memory = settings.store.as_ref().is_some_and(|store| store.value.as_os_str() == NO_STORE);
+    let instance = match stay {
+        Stay::Long if !in_memory => {
+            instance::lasting(address).map_err(|error| Failure::new(Exit::Storage, error))?
+        }
+        _ => instance::fresh(),
+    };
+    config.instance(&instance).map_err(|error| Failure::new(Exit::Internal, error))
+}
+
+/// What the contract has and the library has not yet: refused, so that nobody believes it to be in force.
+fn refuse_what_is_not_there(args: &args::Account, settings: &Settings) -> Result<(), Failure> {
+    let later = "this version does not support it yet; leave it away";
+    if let Some(flows) = settings.flows.as_ref().filter(|flows| flows.value > 1) {
+        return Err(flows.wrong("this version keeps one connection; leave it away or say 1"));
+    }
+    if let Some(store) = settings.store.as_ref().filter(|store| store.value.as_os_str() != NO_STORE) {
+        return Err(store.wrong("this version keeps outbox and inbox in memory; leave it away or say none"));
+    }
+    let not_there: [Option<&Given<PathBuf>>; 2] = [settings.crls.first(), settings.client_certificate.as_ref()];
+    if let Some(given) = not_there.into_iter().flatten().next() {
+        return Err(given.wrong(later));
+    }
+    if let Some(given) = &settings.system_roots {
+        return Err(given.wrong(later));
+    }
+    if args.trace.is_some() {
+        return Err(Failure::usage(format_args!("--trace: {later}")));
+    }
+    Ok(())
+}

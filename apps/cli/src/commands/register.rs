@@ -1,0 +1,99 @@
+//! `aldis register`.
+
+use super::finish;
+use crate::account::{self, Stay};
+use aldis::{ConnectionState, Event, RegistrationState};
+use crate::args;
+use crate::ending;
+use crate::failure::{Exit, Outcome};
+use crate::output::Output;
+use crate::tell;
+use crate::session::{Next, Session, Steps};
+use tokio::time::Instant;
+
+/// Registers, and stays unless it is to be once.
+///
+/// # Errors
+/// When registering fails for good.
+pub(crate) async fn run(args: &args::Register, out: &mut Output) -> Outcome {
+    let stay = if args.once { Stay::Short } else { Stay::Long };
+    let ready = account::prepare(&args.account, stay, out)?;
+    if !args.once && args.account.timeout.is_some() {
+        out.warning("--timeout says nothing here: without --once the command stays until it is interrupted.");
+    }
+    let deadline = args.once.then(|| Instant::now() + ready.timeout);
+    let mut session = Session::start(ready.config, Steps::AreResults, out)?;
+    session.phone.register();
+    let outcome = match deadline {
+        Some(deadline) => once(&mut session, deadline).await,
+        None => stay_registered(&mut session).await,
+    };
+    finish(session, outcome).await
+}
+
+/// Waits for the first outcome, good or bad.
+async fn once(session: &mut Session<'_>, deadline: Instant) -> Outcome {
+    let (mut connected, mut asked) = (false, false);
+    loop {
+        let event = match session.next(Some(deadline)).await? {
+            Next::Event(event) => event,
+            Next::Interrupted => return Ok(Exit::Done),
+            Next::TimedOut if asked => return Err(ending::no_answer(UNKNOWN)),
+            Next::TimedOut => return Err(ending::no_connection_in_time(None)),
+        };
+        match event {
+            Event::Registration(RegistrationState::Registered { .. }) => return Ok(Exit::Done),
+            Event::Registration(RegistrationState::Failed { why, status, .. }) => {
+                return Err(ending::registration(&why, status));
+            }
+            Event::Connection(ConnectionState::BackingOff { .. }) if asked => return Err(ending::no_answer(UNKNOWN)),
+            Event::Connection(ConnectionState::BackingOff { why, .. }) => return Err(ending::no_connection(&why)),
+            Event::Connection(ConnectionState::Connected(_)) => connected = true,
+            _ => {}
+        }
+        // On a trusted connection the first thing sent is the request.
+        asked |= connected;
+    }
+}
+
+const UNKNOWN: &str = "Whether it has registered this device is not known.";
+
+/// Stays until interrupted; what can pass is survived.
+async fn stay_registered(session: &mut Session<'_>) -> Outcome {
+    let mut standing = Standing::default();
+    loop {
+        match session.next(None).await? {
+            Next::Event(event) => standing.after(&event)?,
+            Next::Interrupted | Next::TimedOut => return Ok(Exit::Done),
+        }
+    }
+}
+
+/// What a command that stays remembers to know what is final.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    was_registered: bool,
+}
+
+impl Standing {
+    /// Whether to go on after this event: refused credentials and other final refusals end the command, and so does a
+    /// server that is not trusted before the first registration. Later that may be a hotel's portal.
+    ///
+    /// # Errors
+    /// The failure that the command ends with.
+    pub fn after(&mut self, event: &Event) -> Result<(), crate::failure::Failure> {
+        match event {
+            Event::Registration(RegistrationState::Registered { .. }) => self.was_registered = true,
+            Event::Registration(RegistrationState::Failed { why, status, retry_in: None }) => {
+                return Err(ending::registration(why, *status));
+            }
+            Event::Connection(ConnectionState::BackingOff { why, .. })
+                if !self.was_registered && tell::refused(why).is_some() =>
+            {
+                return Err(ending::no_connection(why));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

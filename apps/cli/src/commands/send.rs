@@ -1,0 +1,195 @@
+//! `aldis send`.
+
+use super::finish;
+use crate::account::{self, Ready, Stay};
+use aldis::{ConnectionState, Event, MessageFailure, MessageId, Outgoing, OutgoingState, SendError, Trouble};
+use crate::args;
+use crate::ending;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::Output;
+use crate::tell;
+use crate::session::{Next, Session, Steps};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
+use tokio::time::Instant;
+
+/// What is sent when nobody says.
+const PLAIN: &str = "text/plain";
+
+/// Sends one message and waits for its final state.
+///
+/// # Errors
+/// When it was not accepted, or nobody knows.
+pub(crate) async fn run(args: &args::Send, out: &mut Output) -> Outcome {
+    refuse_what_is_not_there(args)?;
+    let ready = account::prepare(&args.account, Stay::Short, out)?;
+    let to = account::recipient(&args.to, &ready.address).map_err(Failure::usage)?;
+    let message = message(args, &ready, out)?;
+    let deadline = Instant::now() + ready.timeout;
+    let mut session = Session::start(ready.config, Steps::AreProgress, out)?;
+    if ready.register_to_send {
+        session.phone.register();
+    }
+    let outcome = match session.phone.send(to.as_str(), message).await {
+        Ok(id) => wait(&mut session, id, deadline).await,
+        Err(error) => Err(refused(&error)),
+    };
+    finish(session, outcome).await
+}
+
+/// Waits for the final state, or makes it one when the time is over.
+async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Outcome {
+    let (mut withdrawn, mut last_trouble) = (None, None);
+    loop {
+        // Withdrawing has an outcome at once; the time for it is only a guard.
+        let until = if withdrawn.is_some() { Instant::now() + WITHDRAWING } else { deadline };
+        let event = match session.next(Some(until)).await? {
+            Next::Event(event) => event,
+            Next::TimedOut if withdrawn.is_some() => {
+                return Err(Failure::new(Exit::Internal, "The phone does not say what became of the message."));
+            }
+            Next::TimedOut => {
+                withdrawn = Some(ending::no_connection_in_time(last_trouble.as_ref()));
+                session.phone.withdraw(id);
+                continue;
+            }
+            Next::Interrupted => {
+                withdrawn = Some(Failure::new(Exit::Unreachable, "Interrupted; the message was not sent."));
+                session.phone.withdraw(id);
+                continue;
+            }
+        };
+        match event {
+            Event::Outgoing { id: whose, state, .. } if whose == id => match state {
+                OutgoingState::Accepted { .. } => return Ok(Exit::Done),
+                OutgoingState::Failed { why: MessageFailure::Withdrawn, .. } if withdrawn.is_some() => {
+                    return Err(withdrawn.unwrap_or_else(|| Failure::silent(Exit::Unreachable)));
+                }
+                OutgoingState::Failed { why, status } => return Err(ending::message(&why, status)),
+                OutgoingState::Unknown { why, .. } => return Err(ending::unknown(&why)),
+                OutgoingState::Queued | OutgoingState::Sending => {}
+            },
+            // What cannot pass by itself is not waited for.
+            Event::Connection(ConnectionState::BackingOff { why, .. }) if withdrawn.is_none() && !may_pass(&why) => {
+                withdrawn = Some(ending::no_connection(&why));
+                session.phone.withdraw(id);
+            }
+            Event::Connection(ConnectionState::BackingOff { why, .. }) => last_trouble = Some(why),
+            _ => {}
+        }
+    }
+}
+
+/// How long withdrawing may take.
+const WITHDRAWING: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Whether another attempt may find a server. One that is not trusted is no place to try again and again.
+fn may_pass(why: &Trouble) -> bool {
+    match why {
+        Trouble::NoConnection(failure) => tell::refused(why).is_none() && failure.may_pass(),
+        Trouble::Lost(_) => true,
+    }
+}
+
+fn refused(error: &SendError) -> Failure {
+    match error {
+        SendError::Recipient { .. } => Failure::usage(format_args!("{error}. Nothing was sent.")),
+        SendError::ContentType(_) => Failure::usage(format_args!("--content-type: {error}. Nothing was sent.")),
+        SendError::TooLarge { limit, size } => too_large(*limit, *size),
+        SendError::QueueFull(_) | SendError::Stopped => Failure::new(Exit::Internal, format_args!("{error}.")),
+    }
+}
+
+fn too_large(limit: usize, size: usize) -> Failure {
+    Failure::usage(format_args!(
+        "The message is too large: the request would have {size} bytes and may have {limit}. Nothing was sent. Shorten \
+         it, or raise the limit with --max-message if every server on the way takes that."
+    ))
+}
+
+/// What is to be sent, read no further than the limit.
+fn message(args: &args::Send, ready: &Ready, out: &mut Output) -> Result<Outgoing, Failure> {
+    let body = match (&args.text, &args.file) {
+        (Some(text), _) => text.clone().into_bytes(),
+        (None, Some(path)) => {
+            let read = File::open(path).and_then(|file| read_limited(file, ready.max_message));
+            read.map_err(|error| BodyError::File { path: path.clone(), error })?
+        }
+        (None, None) => {
+            if io::stdin().is_terminal() {
+                out.progress("Type the message; Ctrl-D at the beginning of a line sends it.");
+            }
+            let body = read_limited(io::stdin().lock(), ready.max_message).map_err(BodyError::Stdin)?;
+            if body.is_empty() {
+                return Err(BodyError::NoText.into());
+            }
+            body
+        }
+    };
+    if body.len() > ready.max_message {
+        return Err(BodyError::TooLarge { limit: ready.max_message }.into());
+    }
+    let is_plain = args.content_type.get(..PLAIN.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(PLAIN));
+    let charset = args.content_type.to_ascii_lowercase();
+    if is_plain && charset.contains("utf-8") && std::str::from_utf8(&body).is_err() {
+        return Err(BodyError::NotText.into());
+    }
+    Ok(Outgoing::new(&args.content_type, body))
+}
+
+/// One byte more than the limit tells that it is exceeded; the rest of a huge file stays where it is.
+fn read_limited(input: impl Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    input.take(limit as u64 + 1).read_to_end(&mut body)?;
+    Ok(body)
+}
+
+/// Why there is nothing to send.
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error("{} cannot be read: {error}. Nothing was sent.", .path.display())]
+    File { path: PathBuf, error: io::Error },
+    #[error("Standard input cannot be read: {0}. Nothing was sent.")]
+    Stdin(io::Error),
+    #[error("Standard input was empty, and no TEXT was given: there is nothing to send.")]
+    NoText,
+    #[error(
+        "The message is too large: with its headers a request may have {limit} bytes, and the body alone has more. Nothing \
+         was sent. Shorten it, or raise the limit with --max-message if every server on the way takes that."
+    )]
+    TooLarge { limit: usize },
+    #[error(
+        "The message is not UTF-8 text. Nothing was sent. If it is to go as it is, say what it is with --content-type, \
+         such as application/octet-stream."
+    )]
+    NotText,
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        Failure::usage(error)
+    }
+}
+
+fn refuse_what_is_not_there(args: &args::Send) -> Result<(), Failure> {
+    for (given, name) in [(args.request_receipts, "--request-receipts"), (args.queue, "--queue")] {
+        if given {
+            return Err(Failure::usage(format_args!(
+                "{name}: this version does not support it yet; leave it away. Nothing was sent."
+            )));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_huge_input_is_read_no_further_than_the_limit() {
+        assert_eq!(read_limited(io::repeat(b'x'), 8192).unwrap().len(), 8193);
+        assert_eq!(read_limited(&b"hello"[..], 8192).unwrap(), b"hello");
+    }
+}

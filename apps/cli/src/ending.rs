@@ -1,0 +1,102 @@
+//! From what a phone reports to how the command ends: status and advice.
+
+use aldis::{MessageFailure, RegistrationFailure, StatusCode, Trouble};
+use crate::failure::{Exit, Failure};
+use crate::{printable, tell};
+use std::fmt::Display;
+
+/// The advice that goes with refused credentials.
+const CREDENTIALS: &str = "Check the password (--password-file or ALDIS_PASSWORD) and, where the server knows you by \
+    another name, --auth-user. It was tried once only, so that the account is not locked.";
+
+/// No trusted connection: the server is not the one that was asked for, or there is none.
+pub(crate) fn no_connection(why: &Trouble) -> Failure {
+    if let Some(untrusted) = tell::refused(why) {
+        return Failure::new(Exit::Untrusted, tell::refusal(&untrusted.verdict));
+    }
+    let advice = why.advice();
+    Failure::new(Exit::Unreachable, format_args!("{}. {}", capital(&shown(why)), printable::lines(&advice)))
+}
+
+/// No trusted connection within the time.
+pub(crate) fn no_connection_in_time(last: Option<&Trouble>) -> Failure {
+    let last = last.map_or_else(
+        || "Check the network connection, or allow more time with --timeout.".to_owned(),
+        |why| format!("{}. {}", capital(&shown(why)), printable::lines(&why.advice())),
+    );
+    Failure::new(
+        Exit::Unreachable,
+        format_args!("No connection to the server within the time; nothing was sent. {last}"),
+    )
+}
+
+/// The request may have left, and no answer came.
+pub(crate) fn no_answer(what: &str) -> Failure {
+    Failure::new(
+        Exit::Unknown,
+        format_args!(
+            "The server is connected and trusted, but does not answer. {what} Try again later; allow more time with \
+             --timeout."
+        ),
+    )
+}
+
+/// A registration that failed.
+pub(crate) fn registration(why: &RegistrationFailure, status: Option<StatusCode>) -> Failure {
+    let words = shown(why);
+    if why.is_credentials() {
+        return Failure::new(Exit::Credentials, format_args!("Not registered: {words}. {CREDENTIALS}"));
+    }
+    match (why, status) {
+        (RegistrationFailure::Timeout, _) => no_answer("Whether it has registered this device is not known."),
+        (_, Some(StatusCode::REQUEST_TIMEOUT)) => {
+            Failure::new(Exit::Unknown, format_args!("Whether this device is registered is not known: {words}."))
+        }
+        _ => Failure::new(
+            Exit::Rejected,
+            format_args!("Not registered: {words}. Ask whoever runs the server, or check the address with --account."),
+        ),
+    }
+}
+
+/// A message that failed.
+pub(crate) fn message(why: &MessageFailure, status: Option<StatusCode>) -> Failure {
+    let words = shown(why);
+    match why {
+        MessageFailure::Credentials(_) => {
+            Failure::new(Exit::Credentials, format_args!("The message was not sent: {words}. {CREDENTIALS}"))
+        }
+        MessageFailure::NotRegistered(why) => registration(why, status),
+        MessageFailure::Withdrawn => Failure::new(Exit::Unreachable, "The message was withdrawn before it was sent."),
+        _ => Failure::new(Exit::Rejected, format_args!("The message was not delivered: {words}.")),
+    }
+}
+
+/// A message of which nobody knows what became.
+pub(crate) fn unknown(why: &dyn Display) -> Failure {
+    Failure::new(
+        Exit::Unknown,
+        format_args!("{}. It is not sent again by itself, so that nobody reads it twice.", capital(&shown(why))),
+    )
+}
+
+fn shown(why: &dyn Display) -> String {
+    printable::lines(&why.to_string()).trim_end_matches('.').to_owned()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_library_become_a_sentence() {
+        assert_eq!(capital("no answer came"), "No answer came");
+        assert_eq!(capital(""), "");
+        assert_eq!(shown(&"a\x1b[2Jb."), "a\\u{1b}[2Jb");
+    }
+}

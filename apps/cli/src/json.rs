@@ -1,0 +1,204 @@
+//! Events as JSON lines, as the contract has them: `event` first, times as RFC 3339 in UTC.
+
+use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
+use crate::failure::{Exit, Failure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The object for an event; `None` for one that the contract does not know.
+///
+/// # Errors
+/// An internal [`Failure`] if a verdict cannot be written.
+pub(crate) fn event(event: &Event) -> Result<Option<Value>, Failure> {
+    Ok(Some(match event {
+        Event::Connection(state) => match connection(state) {
+            Some(members) => object("connection", members),
+            None => return Ok(None),
+        },
+        Event::Registration(state) => object("registration", registration(state)),
+        Event::Untrusted { verdict, address } => {
+            let verdict = serde_json::to_value(&**verdict).map_err(|error| Failure::new(Exit::Internal, error))?;
+            object("untrusted", json!({"verdict": verdict, "address": address.to_string()}))
+        }
+        Event::Message(message) => object("message", incoming(message)),
+        Event::Outgoing { id, to, state } => {
+            let mut members = json!({"id": id.to_string(), "to": to.as_str()});
+            extend(&mut members, outgoing(state));
+            object("outgoing", members)
+        }
+        Event::Notify { package, content_type, body } => {
+            let mut members = json!({"package": package, "content_type": content_type});
+            extend(&mut members, text_or_bytes(std::str::from_utf8(body).ok(), body));
+            object("notify", members)
+        }
+    }))
+}
+
+/// An object whose first member is its kind.
+fn object(kind: &str, members: Value) -> Value {
+    let mut out = Map::new();
+    out.insert("event".into(), kind.into());
+    let mut out = Value::Object(out);
+    extend(&mut out, members);
+    out
+}
+
+fn extend(to: &mut Value, more: Value) {
+    if let (Value::Object(to), Value::Object(more)) = (to, more) {
+        to.extend(more);
+    }
+}
+
+fn connection(state: &ConnectionState) -> Option<Value> {
+    Some(match state {
+        ConnectionState::Resolving => json!({"state": "resolving"}),
+        ConnectionState::Connecting => json!({"state": "connecting"}),
+        ConnectionState::Connected(connected) => json!({
+            "state": "connected",
+            "address": connected.address.to_string(),
+            "tls": {
+                "version": connected.tls.version.to_string(),
+                "suite": connected.tls.suite,
+                "group": connected.tls.group,
+            },
+            "identity": {
+                "reference": connected.reference.to_string(),
+                "matched": connected.matched.by.as_str(),
+                "value": connected.matched.value,
+            },
+            "expires": i64::try_from(connected.expires).ok().map(timestamp),
+        }),
+        ConnectionState::Lost { why } => json!({"state": "lost", "why": why.to_string()}),
+        ConnectionState::BackingOff { why, retry_in } => {
+            json!({"state": "backing-off", "why": why.to_string(), "retry_in": seconds(*retry_in)})
+        }
+        ConnectionState::Closed => return None,
+    })
+}
+
+fn registration(state: &RegistrationState) -> Value {
+    match state {
+        RegistrationState::Registering => json!({"state": "registering"}),
+        RegistrationState::Registered { expires_in, contact, outbound } => json!({
+            "state": "registered",
+            "expires_in": expires_in.as_secs(),
+            "contact": contact.as_str(),
+            "outbound": outbound,
+            // Only a 200 registers.
+            "status": 200,
+        }),
+        RegistrationState::Refreshing => json!({"state": "refreshing"}),
+        RegistrationState::Unregistered => json!({"state": "unregistered"}),
+        RegistrationState::Failed { why, status, retry_in } => json!({
+            "state": "failed",
+            "status": status.map(|status| status.code()),
+            "why": why.to_string(),
+            "retry_in": retry_in.map(seconds),
+        }),
+    }
+}
+
+fn outgoing(state: &OutgoingState) -> Value {
+    match state {
+        OutgoingState::Queued => json!({"state": "queued"}),
+        OutgoingState::Sending => json!({"state": "sending"}),
+        OutgoingState::Accepted { status } => json!({"state": "accepted", "status": status.code()}),
+        OutgoingState::Failed { why, status } => {
+            json!({"state": "failed", "status": status.map(|status| status.code()), "why": why.to_string()})
+        }
+        OutgoingState::Unknown { why, status } => {
+            json!({"state": "unknown", "status": status.map(|status| status.code()), "why": why.to_string()})
+        }
+    }
+}
+
+fn incoming(message: &Incoming) -> Value {
+    let mut members = json!({
+        "id": message.id,
+        "from": message.from.as_str(),
+        "display_name": message.display_name,
+        "to": message.to.as_str(),
+        "content_type": message.content_type,
+    });
+    extend(&mut members, text_or_bytes(message.text().as_deref(), &message.body));
+    let times = json!({"sent_at": message.sent_at.map(timestamp), "received_at": timestamp(message.received_at)});
+    extend(&mut members, times);
+    members
+}
+
+fn text_or_bytes(text: Option<&str>, bytes: &[u8]) -> Value {
+    match text {
+        Some(text) => json!({"body": text}),
+        None => json!({"body_base64": STANDARD.encode(bytes)}),
+    }
+}
+
+/// Whole seconds where they are whole, so that what was granted reads as it was granted.
+fn seconds(time: Duration) -> Value {
+    if time.subsec_millis() == 0 {
+        return time.as_secs().into();
+    }
+    Value::from(time.as_millis() as f64 / 1000.0)
+}
+
+/// Seconds since 1970 as RFC 3339; `null` for what no calendar holds.
+fn timestamp(seconds: i64) -> Value {
+    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(&Rfc3339).ok()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_and_never_fail() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00Z");
+        assert_eq!(timestamp(i64::MAX), Value::Null);
+    }
+
+    #[test]
+    fn seconds_are_whole_where_they_are_whole() {
+        assert_eq!(seconds(Duration::from_secs(3600)).to_string(), "3600");
+        assert_eq!(seconds(Duration::from_micros(512_400)).to_string(), "0.512");
+    }
+
+    #[test]
+    fn the_event_stands_first_and_states_are_the_contracts() {
+        let status = aldis_sip::StatusCode::ACCEPTED;
+        for (given, expected) in [
+            (
+                Event::Registration(RegistrationState::Registered {
+                    expires_in: Duration::from_secs(3600),
+                    contact: "sip:a@192.0.2.1:5061".parse().unwrap(),
+                    outbound: true,
+                }),
+                r#"{"event":"registration","state":"registered","expires_in":3600,"contact":"sip:a@192.0.2.1:5061","outbound":true,"status":200}"#,
+            ),
+            (
+                Event::Registration(RegistrationState::Unregistered),
+                r#"{"event":"registration","state":"unregistered"}"#,
+            ),
+            (Event::Connection(ConnectionState::Resolving), r#"{"event":"connection","state":"resolving"}"#),
+            (
+                Event::Notify {
+                    package: "message-summary".into(),
+                    content_type: None,
+                    body: "Messages-Waiting: yes\r\n".into(),
+                },
+                r#"{"event":"notify","package":"message-summary","content_type":null,"body":"Messages-Waiting: yes\r\n"}"#,
+            ),
+        ] {
+            assert_eq!(event(&given).unwrap().unwrap().to_string(), expected);
+        }
+        assert_eq!(outgoing(&OutgoingState::Accepted { status }).to_string(), r#"{"state":"accepted","status":202}"#);
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_base64() {
+        assert_eq!(text_or_bytes(None, &[0xff, 0]), json!({"body_base64": "/wA="}));
+    }
+}

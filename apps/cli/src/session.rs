@@ -1,0 +1,138 @@
+//! A phone at work: its events are shown as they come, and the command sees them afterwards.
+
+use aldis::{Config, ConnectionState, Event, Phone};
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, Style, To};
+use crate::signals::Interrupts;
+use crate::tell::Told;
+use crate::{json, tell};
+use tokio::time::Instant;
+
+/// Where the steps on the way are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Steps {
+    /// They are what the command is for.
+    AreResults,
+    /// A person who waits may see them.
+    AreProgress,
+}
+
+/// What happened next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Something, which has been shown already.
+    Event(Event),
+    /// SIGINT or SIGTERM.
+    Interrupted,
+    /// The time is over.
+    TimedOut,
+}
+
+/// A phone and where its events are shown.
+pub(crate) struct Session<'o> {
+    pub phone: Phone,
+    pub out: &'o mut Output,
+    interrupts: Interrupts,
+    steps: Steps,
+    /// The words for a trouble that the command has been told of. They are shown when it goes on; when it ends
+    /// because of it, its failure says the same.
+    trouble: Option<String>,
+    /// The words for a server that was refused, until it is known whether another one was found.
+    refusal: Option<String>,
+}
+
+impl<'o> Session<'o> {
+    /// Starts a phone; it connects when it is asked to do something.
+    ///
+    /// # Errors
+    /// An internal [`Failure`].
+    pub fn start(config: Config, steps: Steps, out: &'o mut Output) -> Result<Self, Failure> {
+        let internal = |error: &dyn std::fmt::Display| Failure::new(Exit::Internal, error);
+        let interrupts = Interrupts::catch().map_err(|error| internal(&error))?;
+        let phone = Phone::start(config).map_err(|error| internal(&error))?;
+        Ok(Session { phone, out, interrupts, steps, trouble: None, refusal: None })
+    }
+
+    /// Waits for what happens next, until `deadline` if there is one.
+    ///
+    /// # Errors
+    /// When standard output is gone, or the phone has stopped by itself.
+    pub async fn next(&mut self, deadline: Option<Instant>) -> Result<Next, Failure> {
+        if let Some(text) = self.trouble.take() {
+            trouble(&text, self.steps, self.out)?;
+        }
+        let time_is_over = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let event = tokio::select! {
+            biased;
+            () = self.interrupts.next() => return Ok(Next::Interrupted),
+            event = self.phone.next_event() => event,
+            () = time_is_over => return Ok(Next::TimedOut),
+        };
+        let event = event.ok_or_else(|| Failure::new(Exit::Internal, "The phone has stopped by itself; this is a bug."))?;
+        // When no other server was found, why this one was refused is told at length.
+        let at_length = matches!(&event, Event::Connection(ConnectionState::BackingOff { why, .. }) if tell::refused(why).is_some());
+        if let Some(text) = self.refusal.take().filter(|_| !at_length) {
+            trouble(&text, self.steps, self.out)?;
+        }
+        let text = show(&event, self.steps, self.out)?;
+        match &event {
+            Event::Untrusted { .. } => self.refusal = text,
+            _ => self.trouble = text,
+        }
+        Ok(Next::Event(event))
+    }
+
+    /// Unregisters, closes, and shows what comes meanwhile. A signal now ends the process at once.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub async fn end(self) -> Result<(), Failure> {
+        let Session { phone, out, mut interrupts, steps, .. } = self;
+        let mut shown = Ok(());
+        let events = async {
+            while let Some(event) = phone.next_event().await {
+                if shown.is_ok() {
+                    shown = show(&event, steps, out)
+                        .and_then(|text| text.map_or(Ok(()), |text| trouble(&text, steps, out)));
+                }
+            }
+        };
+        tokio::select! {
+            ((), ()) = async { tokio::join!(phone.shut_down(), events) } => {}
+            () = interrupts.abandon() => {}
+        }
+        shown
+    }
+}
+
+/// Shows an event; a trouble is given back as words.
+fn show(event: &Event, steps: Steps, out: &mut Output) -> Result<Option<String>, Failure> {
+    if out.is_json() {
+        if let Some(value) = json::event(event)? {
+            out.json(&value)?;
+        }
+        return Ok(None);
+    }
+    match tell::event(event) {
+        None => {}
+        Some(Told::Trouble(text)) => return Ok(Some(text)),
+        Some(Told::Result(text)) => out.line(&text)?,
+        Some(Told::Step(text)) if steps == Steps::AreResults => out.line(&text)?,
+        Some(Told::Step(text)) => out.progress(&text),
+    }
+    Ok(None)
+}
+
+fn trouble(text: &str, steps: Steps, out: &mut Output) -> Result<(), Failure> {
+    if steps == Steps::AreResults {
+        return Ok(out.line(text)?);
+    }
+    let text = out.styled(To::Notes, Style::Bad, text);
+    out.note(&text);
+    Ok(())
+}

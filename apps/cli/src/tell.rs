@@ -1,0 +1,152 @@
+//! Events in words, for a person at a terminal. What strangers wrote is made safe to show here.
+
+use aldis::net::{ConnectFailure, Untrusted};
+use aldis::trust::Verdict;
+use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, Trouble};
+use crate::printable::{self, line};
+use std::time::Duration;
+
+/// What an event says, and how much it matters.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// A step on the way.
+    Step(String),
+    /// Something that is not as it should be.
+    Trouble(String),
+    /// What somebody waits for.
+    Result(String),
+}
+
+/// The words for an event; `None` where there is nothing to say.
+pub(crate) fn event(event: &Event) -> Option<Told> {
+    match event {
+        Event::Connection(state) => connection(state),
+        Event::Registration(state) => Some(registration(state)),
+        Event::Untrusted { verdict, address } => {
+            let why = verdict.findings().first().map_or("", |finding| finding.code.meaning());
+            Some(Told::Trouble(format!("the server at {address} is refused: {why}")))
+        }
+        Event::Message(message) => Some(Told::Result(incoming(message))),
+        Event::Outgoing { to, state, .. } => Some(outgoing(to.as_str(), state)),
+        Event::Notify { package, body, .. } => {
+            let body = printable::lines(&String::from_utf8_lossy(body)).trim_end().replace('\n', "\n  ");
+            Some(Told::Result(format!("notified of {}:\n  {body}", line(package))))
+        }
+    }
+}
+
+fn connection(state: &ConnectionState) -> Option<Told> {
+    Some(match state {
+        ConnectionState::Resolving => Told::Step("looking for the server …".into()),
+        ConnectionState::Connecting => Told::Step("connecting …".into()),
+        ConnectionState::Connected(connected) => {
+            let (tls, matched) = (&connected.tls, &connected.matched);
+            Told::Step(format!(
+                "connected to {}: TLS {}, {}; the certificate proves {} ({} {})",
+                connected.address,
+                tls.version,
+                tls.group,
+                connected.reference,
+                matched.by,
+                line(&matched.value)
+            ))
+        }
+        ConnectionState::Lost { why } => Told::Trouble(format!("connection lost: {}", line(&why.to_string()))),
+        ConnectionState::BackingOff { why, retry_in } => {
+            let next = format!("next attempt in {}", span(*retry_in));
+            Told::Trouble(match refused(why) {
+                Some(untrusted) => format!("{}\n{next}", refusal(&untrusted.verdict)),
+                None => format!("not connected: {}; {next}", printable::lines(&why.to_string())),
+            })
+        }
+        ConnectionState::Closed => return None,
+    })
+}
+
+fn registration(state: &RegistrationState) -> Told {
+    match state {
+        RegistrationState::Registering => Told::Step("registering …".into()),
+        RegistrationState::Registered { expires_in, contact, .. } => {
+            Told::Step(format!("registered for {} s as {}", expires_in.as_secs(), line(contact.as_str())))
+        }
+        RegistrationState::Refreshing => Told::Step("refreshing the registration …".into()),
+        RegistrationState::Unregistered => Told::Step("unregistered".into()),
+        RegistrationState::Failed { why, retry_in, .. } => {
+            let why = why.to_string();
+            let next = retry_in.map_or_else(String::new, |time| format!("; next attempt in {}", span(time)));
+            Told::Trouble(format!("not registered: {}{next}", line(&why)))
+        }
+    }
+}
+
+fn outgoing(to: &str, state: &OutgoingState) -> Told {
+    let to = line(to);
+    match state {
+        OutgoingState::Queued => Told::Step(format!("the message for {to} waits for a connection")),
+        OutgoingState::Sending => Told::Step(format!("sending to {to} …")),
+        OutgoingState::Accepted { status } if status.code() == 202 => {
+            Told::Result(format!("accepted for {to} (202): the server keeps it until it can be delivered"))
+        }
+        OutgoingState::Accepted { status } => Told::Result(format!("accepted by {to} ({status})")),
+        OutgoingState::Failed { why, .. } => {
+            Told::Trouble(format!("the message for {to} was not delivered: {}", line(&why.to_string())))
+        }
+        OutgoingState::Unknown { why, .. } => {
+            Told::Trouble(format!("what became of the message for {to} is not known: {}", line(&why.to_string())))
+        }
+    }
+}
+
+/// `sender: text`; further lines are indented, so that no text can look like another sender's.
+fn incoming(message: &Incoming) -> String {
+    let from = match message.display_name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => format!("{} <{}>", line(name), line(message.from.as_str())),
+        None => line(message.from.as_str()).into_owned(),
+    };
+    match message.text() {
+        Some(text) => format!("{from}: {}", printable::lines(&text).trim_end_matches('\n').replace('\n', "\n  ")),
+        None => format!("{from}: [{} bytes of {}]", message.body.len(), line(&message.content_type)),
+    }
+}
+
+/// The server that was refused, if that is the trouble.
+pub(crate) fn refused(trouble: &Trouble) -> Option<&Untrusted> {
+    match trouble {
+        Trouble::NoConnection(failure) => match failure.as_ref() {
+            ConnectFailure::Untrusted(untrusted) => Some(untrusted),
+            _ => None,
+        },
+        Trouble::Lost(_) => None,
+    }
+}
+
+/// Why a server is refused: every finding with what to do.
+pub(crate) fn refusal(verdict: &Verdict) -> String {
+    let mut text = String::from("The server is not trusted, and nothing was sent to it.");
+    for finding in verdict.findings() {
+        text.push_str("\n  ");
+        text.push_str(&printable::lines(&finding.to_string()).replace('\n', "\n  "));
+    }
+    text
+}
+
+/// A time to wait, as people say it.
+fn span(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_to_a_unit_that_says_something() {
+        for (time, words) in [(450, "450 ms"), (1_900, "1 s"), (119_000, "119 s"), (1_800_000, "30 min")] {
+            assert_eq!(span(Duration::from_millis(time)), words);
+        }
+    }
+}

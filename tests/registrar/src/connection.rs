@@ -1,0 +1,266 @@
+//! One TLS connection from its acceptance to its end.
+
+use crate::core::Core;
+use crate::faults::Fault;
+use crate::links::{LinkEnd, Out};
+use crate::log::{ClosedBy, ConnectionId, Traffic, What};
+use crate::options::{HANDSHAKE_TIMEOUT, WRITE_TIMEOUT};
+use crate::tls::TlsFacts;
+use aldis_sip::{Defect, Frame, Framer, Judgement, Place, Problem};
+use bytes::{Bytes, BytesMut};
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// Bytes read at once.
+const READ: usize = 16 * 1024;
+/// The answer to a ping (RFC 5626 §4.4.1).
+const PONG: &[u8] = b"\r\n";
+
+/// Clears up after a connection, also if its task is cancelled.
+struct Presence {
+    core: Arc<Core>,
+    id: ConnectionId,
+    by: ClosedBy,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.core.state().disconnected(self.id);
+        let by = std::mem::replace(&mut self.by, ClosedBy::Server);
+        self.core.log.write(self.id, What::Closed { by });
+        self.core.ended.notify_waiters();
+    }
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve(
+    core: Arc<Core>,
+    tls: Arc<ServerConfig>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    id: ConnectionId,
+    mut link: LinkEnd,
+) {
+    let mut presence = Presence { core: core.clone(), id, by: ClosedBy::Server };
+    presence.by = run(&core, tls, tcp, peer, id, &mut link).await;
+}
+
+async fn run(
+    core: &Core,
+    tls: Arc<ServerConfig>,
+    mut tcp: TcpStream,
+    peer: SocketAddr,
+    id: ConnectionId,
+    link: &mut LinkEnd,
+) -> ClosedBy {
+    // Without it small answers wait for acknowledgements; a server that cannot set it still works.
+    let _ = tcp.set_nodelay(true);
+    let silent = core.state().faults.has(&Fault::SilenceBeforeHandshake);
+    if silent {
+        return hold(&mut tcp, link).await;
+    }
+    let shaken = tokio::select! {
+        () = link.kill.notified() => return ClosedBy::Server,
+        shaken = timeout(HANDSHAKE_TIMEOUT, handshake(core, tls, tcp, id)) => shaken,
+    };
+    let mut stream = match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(stream) => stream,
+        Err(error) => {
+            core.log.write(id, What::HandshakeFailed { why: error.to_string() });
+            return ClosedBy::Server;
+        }
+    };
+    core.log.write(id, What::Handshake(TlsFacts::of(stream.get_ref().1)));
+    let closes = core.state().faults.has(&Fault::CloseAfterHandshake);
+    if closes {
+        finish(&mut stream).await;
+        return ClosedBy::Server;
+    }
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (by, killed) = tokio::select! {
+        () = link.kill.notified() => (ClosedBy::Server, true),
+        by = read(core, &mut reader, peer, id) => (by, false),
+        by = write(core, &mut writer, id, &mut link.queue) => (by, false),
+    };
+    let mut stream = reader.unsplit(writer);
+    if killed {
+        // Resets the connection; if that cannot be set, it ends without close_notify all the same.
+        let _ = stream.get_ref().0.set_zero_linger();
+    } else if by == ClosedBy::Server {
+        finish(&mut stream).await;
+    }
+    by
+}
+
+/// Reads what comes and says nothing.
+async fn hold(tcp: &mut TcpStream, link: &mut LinkEnd) -> ClosedBy {
+    let mut buffer = vec![0; READ];
+    loop {
+        tokio::select! {
+            () = link.kill.notified() => return ClosedBy::Server,
+            read = tcp.read(&mut buffer) => match read {
+                Ok(0) => return ClosedBy::Client,
+                Ok(_) => {}
+                Err(error) => return ClosedBy::Broken(error.to_string()),
+            },
+        }
+    }
+}
+
+async fn handshake(
+    core: &Core,
+    tls: Arc<ServerConfig>,
+    tcp: TcpStream,
+    id: ConnectionId,
+) -> io::Result<TlsStream<TcpStream>> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), tcp).await?;
+    let hello = start.client_hello();
+    let server_name = hello.server_name().map(str::to_owned);
+    let alpn = hello.alpn().map(|names| names.map(<[u8]>::to_vec).collect()).unwrap_or_default();
+    core.log.write(id, What::ClientHello { server_name, alpn });
+    start.into_stream(tls).await
+}
+
+/// Ends TLS and TCP in order.
+async fn finish(stream: &mut TlsStream<TcpStream>) {
+    // The peer may be gone already, and then nobody is left to be told.
+    let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
+}
+
+/// The bytes behind the frames: what a message looked like on the wire.
+#[derive(Default)]
+struct Tape {
+    bytes: BytesMut,
+    /// Bytes of a refused body that the framer passes over.
+    passed_over: usize,
+}
+
+impl Tape {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.skip();
+    }
+
+    fn skip(&mut self) {
+        let skipped = self.passed_over.min(self.bytes.len());
+        let _ = self.bytes.split_to(skipped);
+        self.passed_over -= skipped;
+    }
+
+    /// What has been taken from the stream since the last frame, given how much still waits in the framer.
+    fn cut(&mut self, waiting: usize) -> Bytes {
+        let length = self.bytes.len().saturating_sub(waiting);
+        self.bytes.split_to(length).freeze()
+    }
+
+    /// A body over the limit is not kept here either.
+    fn judged(&mut self, judgement: &Judgement) {
+        if let Judgement::Reject(rejection) = judgement
+            && matches!(rejection.defect, Defect { place: Place::Body, problem: Problem::Limit, .. })
+            && let Ok(Some(length)) = rejection.request.content_length()
+        {
+            self.passed_over = usize::try_from(length).unwrap_or(usize::MAX);
+            self.skip();
+        }
+    }
+}
+
+async fn read(
+    core: &Core,
+    stream: &mut (impl AsyncRead + Unpin),
+    peer: SocketAddr,
+    id: ConnectionId,
+) -> ClosedBy {
+    let mut framer = Framer::new();
+    let mut tape = Tape::default();
+    let mut half_ping = false;
+    let mut buffer = vec![0; READ];
+    loop {
+        let bytes = match stream.read(&mut buffer).await {
+            Ok(0) => return ClosedBy::Client,
+            Ok(length) => buffer.get(..length).unwrap_or_default(),
+            Err(error) => return ClosedBy::Broken(error.to_string()),
+        };
+        core.log.count(id, bytes.len());
+        framer.push(bytes);
+        tape.push(bytes);
+        while let Some(frame) = framer.next() {
+            let raw = tape.cut(framer.waiting());
+            let judgement = match frame {
+                Frame::LineEnd => {
+                    line_end(core, id, &mut half_ping);
+                    continue;
+                }
+                Frame::Judged(judgement) => judgement,
+            };
+            half_ping = false;
+            tape.judged(&judgement);
+            let lost = matches!(judgement, Judgement::Close(_));
+            received(core, id, peer, raw, judgement);
+            if lost {
+                // Closed by the writer, behind what waits there.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+fn line_end(core: &Core, id: ConnectionId, half_ping: &mut bool) {
+    core.log.write(id, What::LineEnd);
+    *half_ping = !*half_ping;
+    if *half_ping {
+        return;
+    }
+    core.log.write(id, What::Ping);
+    let mut state = core.state();
+    if !state.faults.has(&Fault::Silence) && !state.faults.has(&Fault::NoPong) {
+        state.links.send(id, Out::Pong);
+    }
+}
+
+fn received(core: &Core, id: ConnectionId, peer: SocketAddr, raw: Bytes, judgement: Judgement) {
+    let message = match &judgement {
+        Judgement::Message(message) => Some(message.clone()),
+        Judgement::Reject(rejection) => Some(rejection.request.clone()),
+        Judgement::Drop(_) | Judgement::Close(_) => None,
+    };
+    core.log.write(id, What::Received(Traffic { raw, message }));
+    let mut state = core.state();
+    if !state.faults.has(&Fault::Silence) {
+        state.judged(id, peer, judgement, Instant::now());
+    }
+}
+
+async fn write(
+    core: &Core,
+    stream: &mut (impl AsyncWrite + Unpin),
+    id: ConnectionId,
+    queue: &mut tokio::sync::mpsc::Receiver<Out>,
+) -> ClosedBy {
+    while let Some(out) = queue.recv().await {
+        let (bytes, what) = match out {
+            Out::Sip(bytes) => (bytes.clone(), What::Sent(Traffic::sent(bytes))),
+            Out::Raw(bytes) => (bytes.clone(), What::Raw(bytes)),
+            Out::Pong => (Bytes::from_static(PONG), What::Pong),
+            Out::Close => return ClosedBy::Server,
+        };
+        let written = timeout(WRITE_TIMEOUT, async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => core.log.write(id, what),
+            Ok(Err(error)) => return ClosedBy::Broken(error.to_string()),
+            Err(_) => return ClosedBy::Broken("the client reads nothing".into()),
+        }
+    }
+    ClosedBy::Server
+}
