@@ -1,5 +1,6 @@
 //! What the agent tells.
 
+use crate::received::ReceivedMessage;
 use aldis_sip::{Defect, StatusCode, Uri};
 use bytes::Bytes;
 use std::fmt;
@@ -40,7 +41,7 @@ impl fmt::Display for MessageId {
 }
 
 /// What happened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Event {
     /// The connection changed.
     Connection(ConnectionChange),
@@ -71,6 +72,31 @@ pub enum Event {
         /// The body.
         body: Bytes,
     },
+}
+
+impl fmt::Debug for Event {
+    /// Without bodies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Connection(change) => f.debug_tuple("Connection").field(change).finish(),
+            Event::Registration(change) => f.debug_tuple("Registration").field(change).finish(),
+            Event::MessageReceived { ticket, message } => {
+                f.debug_struct("MessageReceived").field("ticket", ticket).field("message", message).finish()
+            }
+            Event::Outgoing { id, to, state } => f
+                .debug_struct("Outgoing")
+                .field("id", id)
+                .field("to", &to.as_str())
+                .field("state", state)
+                .finish(),
+            Event::Notify { package, content_type, body } => f
+                .debug_struct("Notify")
+                .field("package", package)
+                .field("content_type", content_type)
+                .field("body", &format_args!("{} bytes", body.len()))
+                .finish(),
+        }
+    }
 }
 
 /// How the connection changed.
@@ -303,6 +329,8 @@ pub enum MessageFailure {
         status: StatusCode,
         /// The reason phrase.
         reason: String,
+        /// When the recipient wants to be asked again (MSG-18).
+        retry_after: Option<Duration>,
     },
     /// Taken back before any byte was sent.
     #[error("withdrawn before it was sent")]
@@ -341,43 +369,4 @@ pub enum UnknownReason {
     /// We stopped waiting.
     #[error("stopped before the answer came; the message may or may not have arrived")]
     Stopped,
-}
-
-/// A message as it came.
-#[derive(Clone, Debug)]
-pub struct ReceivedMessage {
-    /// The sender's identifier of the message, if it has one: the key that a repetition is known by (MSG-16).
-    pub message_id: Option<String>,
-    /// From, without parameters.
-    pub from: Uri<'static>,
-    /// The display name in From: a claim of the sender.
-    pub display_name: Option<String>,
-    /// To.
-    pub to: Uri<'static>,
-    /// Content-Type as text; `text/plain` if there is none.
-    pub content_type: String,
-    /// The body, its Content-Encoding undone.
-    pub body: Bytes,
-    /// Call-ID, From tag and CSeq number: the second-best key.
-    pub call_id: String,
-    /// See `call_id`.
-    pub from_tag: Option<String>,
-    /// See `call_id`.
-    pub cseq: u32,
-    /// Date, in seconds since 1970.
-    pub date: Option<i64>,
-    /// The message says that it is valid for so many seconds from its date (MSG-11).
-    pub expires: Option<u32>,
-}
-
-/// How a received message is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerWith {
-    /// It is stored: 200.
-    Accept,
-    /// It cannot be stored now: 480 with Retry-After, and the sender keeps it (MSG-09).
-    Busy {
-        /// When to try again.
-        retry_after: Duration,
-    },
 }

@@ -23,6 +23,7 @@ pub(crate) struct KeepAlive {
     awaiting: Option<Duration>,
     /// The server said that it answers, or it did once (OUT-19).
     pongs: bool,
+    ponged: bool,
     /// One line end of a ping of the server has come.
     half_ping: bool,
 }
@@ -57,7 +58,9 @@ impl KeepAlive {
     /// A CR LF came between messages.
     pub fn line_end(&mut self, now: Now, random: &mut Random) -> LineEnd {
         if self.awaiting.take().is_some() {
-            self.pongs = true;
+            (self.pongs, self.ponged) = (true, true);
+            // It may as well have been the first half of a ping; then the second half must not wait for a third.
+            self.half_ping = true;
             self.schedule(now, random);
             return LineEnd::Pong;
         }
@@ -68,6 +71,16 @@ impl KeepAlive {
     /// A message came: what came before it was no half of a ping.
     pub fn message(&mut self) {
         self.half_ping = false;
+    }
+
+    /// Whether a ping of ours was answered.
+    pub fn has_ponged(&self) -> bool {
+        self.ponged
+    }
+
+    /// Whether an answer to pings is expected.
+    pub fn expects_pongs(&self) -> bool {
+        self.pongs
     }
 
     /// When a ping is due, or a pong overdue.

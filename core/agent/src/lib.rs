@@ -25,20 +25,24 @@ mod account;
 mod agent;
 mod event;
 mod keepalive;
+mod message;
 mod outbox;
 mod random;
+mod received;
 mod registration;
 mod request;
 mod server;
 mod spaces;
 mod time;
+mod transactions;
 
 pub use account::{Account, InvalidAccount};
 pub use agent::{Agent, Output};
 pub use event::{
-    AnswerWith, BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId,
-    LostReason, MessageFailure, MessageId, OutgoingState, ReceivedMessage, RegistrationChange,
+    BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId,
+    LostReason, MessageFailure, MessageId, OutgoingState, RegistrationChange,
     RegistrationFailure, Ticket, UnknownReason,
 };
-pub use outbox::{NewMessage, SendRefused};
+pub use message::{NewMessage, SendRefused};
+pub use received::{AnswerWith, ReceivedMessage};
 pub use time::{Deadline, Now, Reason};

@@ -1,104 +1,74 @@
 //! Messages on their way out: one at a time to each recipient (RFC 3428 §8), any number of recipients at once.
 
+mod item;
+mod lanes;
+
 use crate::account::Account;
 use crate::event::{MessageFailure, MessageId, OutgoingState, UnknownReason};
+use crate::message::{NewMessage, SendRefused};
 use crate::random::Random;
-use crate::request::{Draft, Identifiers, SUPPORTED, with_answers};
-use crate::spaces::{Attempt, Spaces};
+use crate::request::Heading;
+use crate::spaces::Spaces;
+use crate::time::Now;
 use aldis_sip::auth::Target;
-use aldis_sip::fields::{ContentType, FieldValue, RetryAfter};
-use aldis_sip::{FieldText, Header, Message, Method, StatusCode, Uri};
+use aldis_sip::fields::RetryAfter;
+use aldis_sip::{Message, Method, StatusCode, Uri};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use item::{Item, size};
+use lanes::Lanes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Most messages that wait or are under way.
 const MAX_MESSAGES: usize = 10_000;
-/// What an Authorization or Proxy-Authorization may add to a request, in bytes (MSG-04): a usual one has 300.
-const ROOM_FOR_AUTHORIZATION: usize = 600;
-
-/// A message that the app wants to send.
-#[derive(Clone, Debug)]
-pub struct NewMessage {
-    /// The recipient: a sip or sips URI without headers.
-    pub(crate) to: Uri<'static>,
-    pub(crate) content_type: FieldText<'static>,
-    pub(crate) body: Bytes,
-}
-
-/// Why a message cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendRefused {
-    /// The recipient is no sip or sips URI.
-    #[error("{to:?} is not a SIP address; it has the form sip:user@domain")]
-    Recipient {
-        /// What was given.
-        to: String,
-    },
-    /// The content type is none.
-    #[error("{0:?} is not a content type such as text/plain")]
-    ContentType(String),
-    /// The request would be larger than the account allows (MSG-04).
-    #[error("the message makes a request of {size} bytes; the limit is {limit}")]
-    TooLarge {
-        /// The size of the request, in bytes, with room for authentication.
-        size: usize,
-        /// The account's limit.
-        limit: usize,
-    },
-    /// Too many messages wait already.
-    #[error("{0} messages wait already")]
-    QueueFull(usize),
-    /// The agent is shutting down.
-    #[error("the phone is shutting down")]
-    Stopped,
-}
-
-impl NewMessage {
-    /// A message of this content type.
-    ///
-    /// # Errors
-    /// [`SendRefused`] if the recipient is no sip or sips URI, or the content type none.
-    pub fn new(to: &str, content_type: &str, body: impl Into<Bytes>) -> Result<Self, SendRefused> {
-        let wrong = || SendRefused::Recipient { to: to.into() };
-        let uri = Uri::parse(to).map_err(|_| wrong())?;
-        // A `method` or headers in a URI from outside have no say in a request (GEN-09).
-        let steers = uri.has_headers() || uri.param("method").is_some();
-        if !uri.is_sip() || steers {
-            return Err(wrong());
-        }
-        ContentType::parse(content_type).map_err(|_| SendRefused::ContentType(content_type.into()))?;
-        let content_type = FieldText::new(content_type.to_owned())
-            .map_err(|_| SendRefused::ContentType(content_type.into()))?;
-        Ok(NewMessage { to: uri.into_owned(), content_type, body: body.into() })
-    }
-}
-
-struct Item {
-    message: NewMessage,
-    lane: String,
-    identifiers: Identifiers,
-    attempt: Attempt,
-    branch: Option<String>,
-}
+/// Most messages under way at once: 10,000 a second over a round trip of 100 ms. Beyond it they wait with us, where a lost
+/// connection does not make their fate unknown.
+const MAX_UNDER_WAY: usize = 1000;
+/// A limit learned from a 413 is never taken below what every hop must carry (RFC 3428 §8), in bytes.
+const LEAST_LIMIT: usize = 1300;
+/// Most recipients whose limit is remembered.
+const MAX_LIMITS: usize = 1024;
+/// Longest time that a 503 with Retry-After holds back everything. It should be the server that speaks (RFC 3261
+/// §21.5.4), but a careless proxy passes on what a recipient said, and that must not silence the phone.
+const MAX_HOLD: Duration = Duration::from_secs(300);
 
 /// All messages that are not done.
 #[derive(Default)]
 pub(crate) struct Outbox {
     items: BTreeMap<MessageId, Item>,
-    /// Waiting messages for each recipient; the first is under way or ready.
-    lanes: BTreeMap<String, VecDeque<MessageId>>,
-    /// Messages that are first in their lane and wait for a connection.
-    ready: VecDeque<MessageId>,
+    lanes: Lanes,
+    under_way: BTreeSet<MessageId>,
+    /// Counts the messages taken over: they leave in this order.
+    taken: u64,
+    /// Nothing leaves before this moment (GEN-16).
+    held_until: Option<Duration>,
+    /// The largest request for a recipient, in bytes, where its server refused a larger one.
+    limits: BTreeMap<String, usize>,
+}
+
+/// What a request is written with.
+#[derive(Clone, Copy)]
+pub(crate) struct Leaving<'a> {
+    pub account: &'a Account,
+    pub service_route: &'a [Uri<'static>],
+    pub local: SocketAddr,
 }
 
 /// What a final response makes of a message.
 pub(crate) enum Outcome {
-    /// Send it again, with credentials.
+    /// Send it again, with credentials or to another target.
     Again,
     /// It has its final state.
     Done(Uri<'static>, OutgoingState),
+}
+
+/// A message that has its final state.
+pub(crate) struct Ended {
+    pub to: Uri<'static>,
+    pub state: OutgoingState,
+    /// Its transaction, if bytes of it may have left.
+    pub branch: Option<String>,
 }
 
 impl Outbox {
@@ -113,7 +83,8 @@ impl Outbox {
     /// Takes a message over from the app.
     pub fn add(
         &mut self,
-        account: &Account,
+        now: Now,
+        leaving: Leaving<'_>,
         random: &mut Random,
         message: NewMessage,
     ) -> Result<MessageId, SendRefused> {
@@ -121,55 +92,57 @@ impl Outbox {
             return Err(SendRefused::QueueFull(self.items.len()));
         }
         let id = MessageId(random.bytes());
-        let item = Item {
-            lane: lane(&message.to),
-            identifiers: Identifiers::new(random),
-            attempt: Attempt::default(),
-            branch: None,
-            message,
-        };
-        // The longest address that Via can hold, and a CSeq of ten digits, so that nothing accepted turns too large.
-        let longest = SocketAddrV6::new(Ipv6Addr::from([0xffff; 8]), u16::MAX, 0, 0);
-        let size = write(account, &item, &id, SocketAddr::V6(longest), &random.branch(), &[]).len()
-            + ROOM_FOR_AUTHORIZATION;
-        if size > account.max_message {
-            return Err(SendRefused::TooLarge { size, limit: account.max_message });
+        let item = Item::new(now, self.taken, random, message);
+        let size = size(leaving, &item, &id, &random.branch());
+        let learned = self.limits.get(&item.lane).copied().unwrap_or(usize::MAX);
+        let limit = leaving.account.max_message.min(learned);
+        if size > limit {
+            return Err(SendRefused::TooLarge { size, limit });
         }
-        let waiting = self.lanes.entry(item.lane.clone()).or_default();
-        waiting.push_back(id);
-        if waiting.len() == 1 {
-            self.ready.push_back(id);
-        }
-        self.items.insert(id.clone(), item);
+        self.taken += 1;
+        self.lanes.add(&item.lane, item.order, id);
+        self.items.insert(id, item);
         Ok(id)
     }
 
     /// The next message that may leave.
-    pub fn next_ready(&mut self) -> Option<MessageId> {
-        self.ready.pop_front()
+    pub fn next_ready(&mut self, now: Now) -> Option<MessageId> {
+        self.held_until = self.held_until.filter(|until| *until > now.mono);
+        if self.held_until.is_some() || self.under_way.len() >= MAX_UNDER_WAY {
+            return None;
+        }
+        self.lanes.next_ready()
+    }
+
+    /// When messages that are held back may leave.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.held_until.filter(|_| self.lanes.has_ready())
     }
 
     /// Writes the request of a message.
     pub fn request(
         &mut self,
         id: &MessageId,
-        account: &Account,
+        leaving: Leaving<'_>,
         spaces: &mut Spaces,
         random: &mut Random,
-        local: SocketAddr,
     ) -> Option<(String, Bytes)> {
         let item = self.items.get_mut(id)?;
         let branch = random.branch();
+        let heading = Heading::new(leaving.account, leaving.service_route, &item.target);
+        let target = Target { method: "MESSAGE", uri: heading.target.as_str(), body: &item.message.body };
+        let answers = spaces.answers(leaving.account, random, &mut item.attempt, target);
+        let bytes = item.write(leaving, &heading, id, &branch, &answers);
+        item.size = bytes.len();
         item.branch = Some(branch.clone());
-        let target = Target { method: "MESSAGE", uri: item.message.to.as_str(), body: &item.message.body };
-        let answers = spaces.answers(account, random, &mut item.attempt, target);
-        let bytes = write(account, item, id, local, &branch, &answers);
+        self.under_way.insert(*id);
         Some((branch, bytes))
     }
 
     /// A final response to a message.
     pub fn response(
         &mut self,
+        now: Now,
         id: &MessageId,
         account: &Account,
         spaces: &mut Spaces,
@@ -179,6 +152,9 @@ impl Outbox {
     ) -> Option<Outcome> {
         let item = self.items.get_mut(id)?;
         let reason = reason.to_owned();
+        let after = response.get::<RetryAfter<'_>>().ok().flatten();
+        let retry_after = after.map(|after| Duration::from_secs(u64::from(after.seconds)));
+        let failed = |why| OutgoingState::Failed { why, status: Some(status) };
         let state = match status.code() {
             200..=299 => {
                 spaces.confirmed(&item.attempt, response);
@@ -187,95 +163,76 @@ impl Outbox {
             401 | 407 => match spaces.challenged(account, &mut item.attempt, response, &Method::Message) {
                 Ok(()) => {
                     item.identifiers.cseq += 1;
-                    item.branch = None;
                     return Some(Outcome::Again);
                 }
-                Err(problem) => OutgoingState::Failed { why: problem.into(), status: Some(status) },
+                Err(problem) => failed(problem.into()),
             },
             408 => OutgoingState::Unknown { why: UnknownReason::NoAnswer, status: Some(status) },
-            600..=699 => {
-                let why = MessageFailure::Declined { status, reason };
-                OutgoingState::Failed { why, status: Some(status) }
-            }
-            _ => {
-                let after = response.get::<RetryAfter<'_>>().ok().flatten();
-                let retry_after = after.map(|after| Duration::from_secs(u64::from(after.seconds)));
-                let why = MessageFailure::Rejected { status, reason, retry_after };
-                OutgoingState::Failed { why, status: Some(status) }
+            600..=699 => failed(MessageFailure::Declined { status, reason, retry_after }),
+            code => {
+                if (300..=399).contains(&code) {
+                    item.take_targets(response);
+                }
+                if item.next_target() {
+                    return Some(Outcome::Again);
+                }
+                match (code, retry_after) {
+                    (413 | 513, _) => learn_limit(&mut self.limits, item),
+                    (503, Some(after)) if !after.is_zero() => {
+                        let until = now.mono + after.min(MAX_HOLD);
+                        self.held_until = self.held_until.max(Some(until));
+                    }
+                    _ => {}
+                }
+                failed(MessageFailure::Rejected { status, reason, retry_after })
             }
         };
-        let to = self.remove(id)?;
-        Some(Outcome::Done(to, state))
+        let item = self.remove(id)?;
+        Some(Outcome::Done(item.message.to, state))
     }
 
     /// Ends a message: if bytes of it may have left its fate is unknown, else it failed.
-    pub fn end(
-        &mut self,
-        id: &MessageId,
-        unsent: MessageFailure,
-        sent: UnknownReason,
-    ) -> Option<(Uri<'static>, OutgoingState)> {
-        let under_way = self.items.get(id)?.branch.is_some();
-        let state = if under_way {
-            OutgoingState::Unknown { why: sent, status: None }
-        } else {
-            OutgoingState::Failed { why: unsent, status: None }
+    pub fn end(&mut self, id: &MessageId, unsent: MessageFailure, sent: UnknownReason) -> Option<Ended> {
+        let item = self.remove(id)?;
+        let state = match &item.branch {
+            Some(_) => OutgoingState::Unknown { why: sent, status: None },
+            None => OutgoingState::Failed { why: unsent, status: None },
         };
-        Some((self.remove(id)?, state))
+        Some(Ended { to: item.message.to, state, branch: item.branch })
     }
 
-    /// Messages of which bytes may have left.
+    /// Messages of which bytes may have left, in the order in which they were taken over.
     pub fn under_way(&self) -> Vec<MessageId> {
-        self.items.iter().filter(|(_, item)| item.branch.is_some()).map(|(id, _)| *id).collect()
+        self.in_order(|item| item.branch.is_some())
     }
 
-    pub fn all(&self) -> Vec<MessageId> {
-        self.items.keys().copied().collect()
+    /// Messages of which no byte has left.
+    pub fn waiting(&self) -> Vec<MessageId> {
+        self.in_order(|item| item.branch.is_none())
+    }
+
+    fn in_order(&self, wanted: impl Fn(&Item) -> bool) -> Vec<MessageId> {
+        let mut found: Vec<_> =
+            self.items.iter().filter(|(_, item)| wanted(item)).map(|(id, item)| (item.order, *id)).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Forgets a message; the next one to the same recipient becomes ready.
-    fn remove(&mut self, id: &MessageId) -> Option<Uri<'static>> {
+    fn remove(&mut self, id: &MessageId) -> Option<Item> {
         let item = self.items.remove(id)?;
-        self.ready.retain(|ready| ready != id);
-        if let Some(waiting) = self.lanes.get_mut(&item.lane) {
-            let was_first = waiting.front() == Some(id);
-            waiting.retain(|waiting| waiting != id);
-            match waiting.front() {
-                None => drop(self.lanes.remove(&item.lane)),
-                Some(next) if was_first => self.ready.push_back(*next),
-                Some(_) => {}
-            }
-        }
-        Some(item.message.to)
+        self.under_way.remove(id);
+        self.lanes.remove(&item.lane, item.order);
+        Some(item)
     }
 }
 
-/// What counts as one recipient: the address of record.
-fn lane(to: &Uri<'_>) -> String {
-    to.address_of_record().map_or_else(|| to.to_string(), |uri| uri.to_string())
-}
-
-fn write(
-    account: &Account,
-    item: &Item,
-    id: &MessageId,
-    local: SocketAddr,
-    branch: &str,
-    answers: &[(Header, FieldText<'static>)],
-) -> Bytes {
-    let draft = Draft {
-        account,
-        method: Method::Message,
-        target: &item.message.to,
-        to: &item.message.to,
-        identifiers: &item.identifiers,
-        local,
-        branch,
-    };
-    let writer = draft
-        .write()
-        .literal(Header::Supported, SUPPORTED)
-        .field(Header::ContentType, &item.message.content_type)
-        .field(Header::AldisMessageId, &FieldText::hex(&id.0));
-    with_answers(writer, answers).finish(&item.message.body)
+/// What is larger will be refused before it is sent (MSG-04).
+fn learn_limit(limits: &mut BTreeMap<String, usize>, item: &Item) {
+    let limit = item.size.saturating_sub(1).max(LEAST_LIMIT);
+    if limits.len() >= MAX_LIMITS && !limits.contains_key(&item.lane) {
+        limits.pop_first();
+    }
+    let known = limits.entry(item.lane.clone()).or_insert(limit);
+    *known = limit.min(*known);
 }

@@ -3,11 +3,12 @@
 use crate::account::Account;
 use crate::event::{RegistrationChange, RegistrationFailure};
 use crate::random::Random;
-use crate::request::{ALLOW, Draft, Identifiers, with_answers};
+use crate::message::may_be_target;
+use crate::request::{ALLOW, Draft, Heading, Identifiers, with_answers};
 use crate::spaces::{Attempt, Spaces};
 use crate::time::Now;
 use aldis_sip::auth::Target;
-use aldis_sip::fields::{Contact, Expires, FlowTimer, MinExpires, Require, RetryAfter};
+use aldis_sip::fields::{Contact, Expires, FlowTimer, MinExpires, Require, RetryAfter, ServiceRoute};
 use aldis_sip::{Header, Message, Method, NameAddr, Params, SipScheme, StatusCode, Uri};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ const REG_ID: &str = "1";
 const SUPPORTED_BY_REGISTER: &str = "path, outbound, gruu";
 /// A refresh comes at least this long before the expiry, or at half of a short one (REG-10).
 const REFRESH_MARGIN: Duration = Duration::from_secs(32);
+/// Most values of a Service-Route that are used; a path through more proxies is no path.
+const MAX_SERVICE_ROUTE: usize = 8;
 /// Longest time that is waited for a registrar that cannot serve: base and cap of OUT-09.
 const RETRY_BASE: Duration = Duration::from_millis(500);
 const RETRY_CAP: Duration = Duration::from_secs(1800);
@@ -45,7 +48,7 @@ pub(crate) struct Registration {
 #[derive(Debug)]
 enum Phase {
     Idle,
-    Pending { branch: String, removal: bool },
+    Pending { branch: String, removal: bool, contact: Uri<'static> },
     Registered { refresh_at: Duration },
     Waiting { at: Duration },
     Refused(RegistrationFailure),
@@ -55,6 +58,10 @@ enum Phase {
 struct Bound {
     contact: Uri<'static>,
     outbound: bool,
+    /// When the registrar forgets it.
+    until: Duration,
+    /// The Route of later requests, behind the account's proxy (RT-07).
+    service_route: Vec<Uri<'static>>,
 }
 
 /// What is to be done after a response or a loss.
@@ -62,6 +69,8 @@ struct Bound {
 pub(crate) enum Next {
     /// Nothing but to tell.
     Tell(RegistrationChange),
+    /// Nothing at all; what is due then says more.
+    Nothing,
     /// The same request again, with another CSeq.
     Again,
     /// It is done: the binding is there, pings may start with this Flow-Timer.
@@ -121,6 +130,32 @@ impl Registration {
         }
     }
 
+    /// The app wants it no longer. Whether that is all, and `Unregistered` to be told.
+    pub fn unwant(&mut self) -> bool {
+        let had = self.wanted || self.bound.is_some();
+        self.wanted = false;
+        if self.bound.is_some() || self.is_pending() {
+            return false;
+        }
+        self.phase = Phase::Idle;
+        had
+    }
+
+    /// Forgets a binding whose time is over: the device may have slept past it.
+    pub fn expire(&mut self, now: Now) {
+        if self.bound.as_ref().is_some_and(|bound| bound.until <= now.mono) {
+            self.bound = None;
+            if matches!(self.phase, Phase::Registered { .. }) {
+                self.phase = Phase::Idle;
+            }
+        }
+    }
+
+    /// The Route that the registrar gave for requests other than REGISTER.
+    pub fn service_route(&self) -> &[Uri<'static>] {
+        self.bound.as_ref().map_or(&[], |bound| &bound.service_route)
+    }
+
     /// When something is due by itself.
     pub fn deadline(&self) -> Option<Duration> {
         match self.phase {
@@ -143,8 +178,10 @@ impl Registration {
         }
     }
 
-    /// The flow is gone. What was registered over it counts no longer.
-    pub fn flow_lost(&mut self) {
+    /// The flow is gone. What was registered over it counts no longer; whether `Unregistered` is to be told because that
+    /// was wanted.
+    pub fn flow_lost(&mut self) -> bool {
+        let had = self.bound.is_some() || self.is_pending();
         if let Some(bound) = self.bound.take() {
             // With outbound the new flow replaces the binding (OUT-08); without, the old one would stay until it expires.
             self.stale = (!bound.outbound).then_some(bound.contact);
@@ -152,6 +189,7 @@ impl Registration {
         if !matches!(self.phase, Phase::Refused(_)) {
             self.phase = Phase::Idle;
         }
+        had && !self.wanted
     }
 
     /// Writes a REGISTER; each call is a new request (REG-03).
@@ -186,11 +224,14 @@ impl Registration {
             params = params.clone().with(name, Some(&value)).unwrap_or(params);
         }
         let ours = Contact::Address(NameAddr::new(contact.clone()).with_params(params));
+        // A Service-Route is not for REGISTER (RT-08).
+        let heading = Heading::new(account, &[], &target);
         let mut writer = Draft {
             account,
             method: Method::Register,
-            target: &target,
+            target: &heading.target,
             to: &account.address_of_record,
+            routes: &heading.routes,
             identifiers: &self.identifiers,
             local,
             branch: &branch,
@@ -206,9 +247,9 @@ impl Registration {
             .field(Header::Expires, &Expires(expires))
             .literal(Header::Supported, supported)
             .literal(Header::Allow, ALLOW);
-        let target = Target { method: "REGISTER", uri: target.as_str(), body: b"" };
+        let target = Target { method: "REGISTER", uri: heading.target.as_str(), body: b"" };
         let answers = spaces.answers(account, random, &mut self.attempt, target);
-        self.phase = Phase::Pending { branch: branch.clone(), removal };
+        self.phase = Phase::Pending { branch: branch.clone(), removal, contact };
         (branch, with_answers(writer, &answers).finish(b""))
     }
 
@@ -232,7 +273,16 @@ impl Registration {
         status: StatusCode,
         reason: &str,
     ) -> Next {
-        let removal = matches!(self.phase, Phase::Pending { removal: true, .. });
+        let Phase::Pending { removal, contact, .. } = &self.phase else { return Next::Nothing };
+        let (removal, asked) = (*removal, contact.clone());
+        if !self.wanted && !removal && !status.is_success() {
+            // The app has changed its mind meanwhile. A binding from before is removed next.
+            self.phase = Phase::Idle;
+            return match self.bound {
+                Some(_) => Next::Nothing,
+                None => Next::Tell(RegistrationChange::Unregistered),
+            };
+        }
         match status.code() {
             200..=299 => {
                 spaces.confirmed(&self.attempt, response);
@@ -241,7 +291,7 @@ impl Registration {
                     self.bound = None;
                     return Next::Tell(RegistrationChange::Unregistered);
                 }
-                self.accepted(now, account, random, response, status)
+                self.accepted(now, account, random, response, status, &asked)
             }
             401 | 407 => match spaces.challenged(account, &mut self.attempt, response, &Method::Register) {
                 Ok(()) => Next::Again,
@@ -280,10 +330,13 @@ impl Registration {
         random: &mut Random,
         response: &Message,
         status: StatusCode,
+        asked: &Uri<'_>,
     ) -> Next {
         let Some((contact, granted)) =
-            self.own_binding(account, response).filter(|(_, granted)| *granted > 0)
+            self.own_binding(account, response, asked).filter(|(_, granted)| *granted > 0)
         else {
+            // Not registered any more, if we were (REG-09).
+            self.bound = None;
             return self.failed(now, random, false, RegistrationFailure::NoBinding, status, None);
         };
         let granted = Duration::from_secs(u64::from(granted));
@@ -292,7 +345,15 @@ impl Registration {
                 .all::<Require<'_>>()
                 .flatten()
                 .any(|tag| tag.as_str().eq_ignore_ascii_case("outbound"));
-        self.bound = Some(Bound { contact: contact.clone(), outbound });
+        let service_route = response
+            .all::<ServiceRoute<'_>>()
+            .flatten()
+            .map(|route| route.0.uri.into_owned())
+            .filter(may_be_target)
+            .take(MAX_SERVICE_ROUTE)
+            .collect();
+        let until = now.mono + granted;
+        self.bound = Some(Bound { contact: contact.clone(), outbound, until, service_route });
         self.stale = None;
         self.failures = 0;
         self.phase = Phase::Registered { refresh_at: now.mono + refresh_in(granted, random) };
@@ -310,27 +371,37 @@ impl Registration {
     }
 
     /// Our binding in a 200, and the seconds granted (REG-07): by instance and reg-id where they are echoed, else by
-    /// the URI; never the first one or another's.
-    fn own_binding(&self, account: &Account, response: &Message) -> Option<(Uri<'static>, u32)> {
-        let asked = account.contact_user();
+    /// the URI; never the first one or another's. A registrar without outbound may hold an older binding of this very
+    /// device beside the new one, so the Contact that was asked for comes first.
+    fn own_binding(
+        &self,
+        account: &Account,
+        response: &Message,
+        asked: &Uri<'_>,
+    ) -> Option<(Uri<'static>, u32)> {
+        let user = account.contact_user();
         let common = response.get::<Expires>().ok().flatten().map(|Expires(seconds)| seconds);
         let instance = format!("<urn:uuid:{}>", account.instance);
-        let granted = |contact: &Contact<'_>| contact.expires().or(common).unwrap_or(self.expires);
-        let mut by_uri = None;
+        let mut best: Option<(u8, Uri<'static>, u32)> = None;
         for contact in response.contacts().flatten() {
             let Some(address) = contact.address() else { continue };
-            if let Some(echoed) = address.params.value("+sip.instance") {
-                let same_flow = address.params.value("reg-id").is_none_or(|id| id == REG_ID);
-                if echoed.eq_ignore_ascii_case(&instance) && same_flow {
-                    return Some((address.uri.clone().into_owned(), granted(&contact)));
-                }
-                continue;
-            }
-            if address.uri.user().is_some_and(|user| user == asked) && by_uri.is_none() {
-                by_uri = Some((address.uri.clone().into_owned(), granted(&contact)));
+            let echoed = address.params.value("+sip.instance");
+            let same_device = echoed.as_ref().map(|echoed| echoed.eq_ignore_ascii_case(&instance));
+            let other_flow = address.params.value("reg-id").is_some_and(|id| id != REG_ID);
+            let likeness = match same_device {
+                Some(false) => continue,
+                _ if other_flow => continue,
+                _ if address.uri.equivalent(asked) => 3,
+                Some(true) => 2,
+                None if address.uri.user().is_some_and(|found| found == user) => 1,
+                None => continue,
+            };
+            if best.as_ref().is_none_or(|(least, ..)| *least < likeness) {
+                let granted = contact.expires().or(common).unwrap_or(self.expires);
+                best = Some((likeness, address.uri.clone().into_owned(), granted));
             }
         }
-        by_uri
+        best.map(|(_, uri, granted)| (uri, granted))
     }
 
     /// A refusal that stays until the app acts.
@@ -360,16 +431,22 @@ impl Registration {
             self.phase = Phase::Idle;
             return Next::Tell(RegistrationChange::Unregistered);
         }
-        self.failures += 1;
-        let retry_in = after.unwrap_or_else(|| back_off(random, self.failures));
+        self.failures = self.failures.saturating_add(1);
+        let retry_in = match after {
+            // "Now" (REG-17), but not again and again.
+            Some(after) if after.is_zero() && self.failures == 1 => after,
+            Some(after) if !after.is_zero() => after,
+            _ => back_off(random, self.failures),
+        };
         self.phase = Phase::Waiting { at: now.mono + retry_in };
         Next::Tell(RegistrationChange::Failed { why, status: Some(status), retry_in: Some(retry_in) })
     }
 
-    /// Gives up waiting for the answer to a removal.
-    pub fn abandon(&mut self) {
-        self.bound = None;
+    /// Gives up waiting for the answer to a removal. Whether there was something to wait for.
+    pub fn abandon(&mut self) -> bool {
+        let had = self.bound.take().is_some() || self.is_pending();
         self.phase = Phase::Idle;
+        had
     }
 
     pub fn pending_branch(&self) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use aldis_sip::fields::{CSeq, CallId, From, MaxForwards, To, Via};
-use aldis_sip::{FieldText, Header, Method, NameAddr, Params, Uri, Writer};
+use aldis_sip::{FieldText, Header, Method, NameAddr, Params, Scheme, Uri, Writer};
 use std::net::SocketAddr;
 
 /// Methods that are answered with something else than a refusal, for Allow.
@@ -27,12 +27,48 @@ impl Identifiers {
     }
 }
 
+/// Where a request goes: its Request-URI and its Route (GEN-07).
+pub(crate) struct Heading {
+    pub target: Uri<'static>,
+    pub routes: Vec<Uri<'static>>,
+}
+
+impl Heading {
+    /// To `target`, through the account's proxy and then `service_route` (RT-08).
+    pub fn new(account: &Account, service_route: &[Uri<'static>], target: &Uri<'static>) -> Self {
+        let sips = target.scheme() == Scheme::Sips;
+        let through = account.route.iter().chain(service_route);
+        let mut routes: Vec<_> =
+            through.map(|uri| if sips { secured(uri) } else { uri.clone() }).collect();
+        match routes.first().cloned() {
+            // A strict router: its URI is the Request-URI, and the target comes last.
+            Some(first) if !first.is_loose() => {
+                routes.remove(0);
+                routes.push(target.clone());
+                Heading { target: first, routes }
+            }
+            _ => Heading { target: target.clone(), routes },
+        }
+    }
+}
+
+/// A sip URI as sips: what carries a request to a sips URI is sips all the way (SIPS-03).
+fn secured(uri: &Uri<'static>) -> Uri<'static> {
+    match (uri.scheme(), uri.as_str().split_once(':')) {
+        (Scheme::Sip, Some((_, rest))) => {
+            Uri::parse(format!("sips:{rest}")).unwrap_or_else(|_| uri.clone())
+        }
+        _ => uri.clone(),
+    }
+}
+
 /// The start of a request: request line, Via, Max-Forwards, From, To, Call-ID, CSeq, Route, User-Agent.
 pub(crate) struct Draft<'a> {
     pub account: &'a Account,
     pub method: Method<'static>,
     pub target: &'a Uri<'static>,
     pub to: &'a Uri<'static>,
+    pub routes: &'a [Uri<'static>],
     pub identifiers: &'a Identifiers,
     pub local: SocketAddr,
     pub branch: &'a str,
@@ -58,7 +94,7 @@ impl Draft<'_> {
             .field(Header::To, &To(NameAddr::new(self.to.clone())))
             .field(Header::CallId, &self.identifiers.call_id)
             .field(Header::CSeq, &CSeq { number: self.identifiers.cseq, method: self.method.clone() });
-        if let Some(route) = &account.route {
+        for route in self.routes {
             writer = writer.field(Header::Route, &NameAddr::new(route.clone()));
         }
         if let Some(agent) = &account.user_agent {

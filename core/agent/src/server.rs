@@ -1,12 +1,13 @@
 //! Requests from outside: each answered once, the answer kept for repetitions (RFC 3261 §8.2, §17.2, RFC 4320).
 
 use crate::account::Account;
-use crate::event::{AnswerWith, Event, FlowId, ReceivedMessage, Ticket};
+use crate::event::{Event, FlowId, Ticket};
+use crate::received::{AnswerWith, ReceivedMessage};
 use crate::random::Random;
 use crate::request::{ALLOW, SUPPORTED};
 use crate::time::{Now, TRANSACTION_LIFETIME};
 use aldis_sip::body::{ACCEPT_ENCODING, EncodingError, MAX_DECODED, decode_content};
-use aldis_sip::fields::{Date, Event as EventPackage, Expires};
+use aldis_sip::fields::{ContentEncoding, Date, Event as EventPackage, Expires};
 use aldis_sip::{Capabilities, FieldText, Header, Message, Method, Rejection, StatusCode, Writer};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,6 +23,8 @@ const BUSY_RETRY: Duration = Duration::from_secs(30);
 const MAX_KEPT: usize = 4096;
 /// Most messages that wait for storage; beyond it they are refused (UAS-11).
 const MAX_WAITING: usize = 1024;
+/// Most bytes of their bodies, as they came and decoded.
+const MAX_WAITING_BYTES: usize = 16 << 20;
 
 /// What an endpoint of ours reads.
 const CAPABILITIES: Capabilities = Capabilities {
@@ -54,6 +57,7 @@ struct Waiting {
     request: Message,
     from: Source,
     to_tag: FieldText<'static>,
+    bytes: usize,
 }
 
 /// Where a request came from, and where its answer goes (TXN-09).
@@ -79,10 +83,24 @@ pub(crate) struct Server {
     due: VecDeque<(Duration, Ticket)>,
     /// Call-ID, CSeq and From tag of waiting requests: the same request by another path is merged (MSG-13).
     merged: BTreeSet<String>,
+    /// Bytes of bodies that wait.
+    waiting_bytes: usize,
     last_ticket: u64,
+    /// Nothing new is taken in.
+    stopped: bool,
 }
 
 impl Server {
+    /// Whether somebody waits for an answer.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Messages that come from now on stay with their senders.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
     /// The earliest moment at which something is due here.
     pub fn deadline(&self) -> Option<Duration> {
         self.due.front().map(|(at, _)| *at)
@@ -168,16 +186,19 @@ impl Server {
         if self.merged.contains(&merged) {
             return Err(StatusCode::LOOP_DETECTED);
         }
-        if self.waiting.len() >= MAX_WAITING {
+        let bytes = request.body().len() + message.body.len();
+        let full = self.waiting.len() >= MAX_WAITING || self.waiting_bytes + bytes > MAX_WAITING_BYTES;
+        if full || self.stopped {
             return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
         }
+        self.waiting_bytes += bytes;
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
         self.entries.insert(key.clone(), Entry::Waiting);
         self.merged.insert(merged.clone());
         self.due.push_back((now.mono + ANSWER_WITHIN, ticket));
         let (request, to_tag, key) = (request.clone(), to_tag.clone(), key.clone());
-        self.waiting.insert(ticket, Waiting { key, merged, request, from, to_tag });
+        self.waiting.insert(ticket, Waiting { key, merged, request, from, to_tag, bytes });
         Ok(Event::MessageReceived { ticket, message: Box::new(message) })
     }
 
@@ -185,6 +206,7 @@ impl Server {
     pub fn answer(&mut self, now: Now, ticket: Ticket, with: AnswerWith) -> Option<Reaction> {
         let waiting = self.waiting.remove(&ticket)?;
         self.merged.remove(&waiting.merged);
+        self.waiting_bytes -= waiting.bytes;
         let writer = match with {
             AnswerWith::Accept => respond(&waiting.request, StatusCode::OK, &waiting.to_tag, waiting.from),
             AnswerWith::Busy { retry_after } => {
@@ -262,15 +284,14 @@ fn respond(request: &Message, status: StatusCode, to_tag: &FieldText<'_>, from: 
     Writer::response_to(request, status, to_tag, Some((from.peer.ip().to_canonical(), from.peer.port())))
 }
 
-/// The status with which we refuse this request, in the order of RFC 3261 §8.2.
+/// The status with which we refuse this request, in the order of RFC 3261 §8.2: method, scheme, address, dialog,
+/// extensions, content.
 fn refusal(request: &Message, account: &Account) -> Option<StatusCode> {
-    if let Some(status) = CAPABILITIES.refusal(request) {
-        return Some(status);
+    let general = CAPABILITIES.refusal(request);
+    if matches!(general, Some(StatusCode::NOT_IMPLEMENTED | StatusCode::UNSUPPORTED_URI_SCHEME)) {
+        return general;
     }
     let uri = request.request_uri().ok().flatten()?;
-    if !uri.is_sip() {
-        return Some(StatusCode::UNSUPPORTED_URI_SCHEME);
-    }
     // Servers ping with OPTIONS to our address without a user; everything else names our Contact or the user (I-26).
     let user = uri.user();
     let ours = user.as_deref().is_none_or(|user| {
@@ -282,7 +303,7 @@ fn refusal(request: &Message, account: &Account) -> Option<StatusCode> {
     if request.to().is_ok_and(|to| to.tag().is_some()) {
         return Some(StatusCode::TRANSACTION_DOES_NOT_EXIST);
     }
-    None
+    general
 }
 
 /// What a status must say beside itself.
@@ -334,11 +355,12 @@ fn notify(request: &Message) -> (StatusCode, Option<Event>) {
 fn received(request: &Message) -> Result<ReceivedMessage, StatusCode> {
     let malformed = |_| StatusCode::BAD_REQUEST;
     let (from, to) = (request.from().map_err(malformed)?, request.to().map_err(malformed)?);
-    let body = match request.value(Header::ContentEncoding) {
-        None => request.body().clone(),
-        Some(codings) => {
+    let codings: Vec<_> = request.all::<ContentEncoding<'_>>().map(|coding| coding.map(|c| c.to_string())).collect::<Result<_, _>>().map_err(malformed)?;
+    let body = match codings.as_slice() {
+        [] => request.body().clone(),
+        codings => {
             let decoded =
-                decode_content(codings, request.body(), MAX_DECODED).map_err(|error| match error {
+                decode_content(&codings.join(", "), request.body(), MAX_DECODED).map_err(|error| match error {
                     EncodingError::Corrupt { .. } | EncodingError::Trailing { .. } => StatusCode::BAD_REQUEST,
                     EncodingError::TooLarge { .. } => StatusCode::REQUEST_ENTITY_TOO_LARGE,
                     _ => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -8,10 +8,14 @@ use aldis_sip::auth::{
     select,
 };
 use aldis_sip::{FieldText, Header, Message, Method, StatusCode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most challenges that one request answers (AUTH-22).
 const MAX_CHALLENGES: u8 = 3;
+/// Most challenges that are kept for later requests; an account has one realm, or a proxy's beside it.
+const MAX_KNOWN: usize = 16;
+/// Most realms remembered as having refused the password.
+const MAX_REJECTED: usize = 64;
 
 /// Whose challenge it is: 401 of a user agent or registrar, 407 of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,28 +62,42 @@ struct Space {
     for_others: bool,
 }
 
+impl Space {
+    fn uses(&self, nonce: &str) -> bool {
+        self.challenge.nonce().raw() == nonce
+    }
+}
+
 /// All realms of an account.
 #[derive(Default)]
 pub(crate) struct Spaces {
+    /// Challenges of our own registrar and proxy, answered unasked from then on.
     known: BTreeMap<Key, Space>,
-    /// The realm whose answer was refused: nothing is sent there again before new credentials come (AUTH-02).
-    rejected: Option<String>,
+    /// Realms whose answer was refused: nothing is sent there again before new credentials come (AUTH-02).
+    rejected: BTreeSet<String>,
+    /// Counts the credentials that were given.
+    generation: u32,
 }
 
 /// The authentication of one request, over its retries.
 #[derive(Default)]
 pub(crate) struct Attempt {
     challenges: u8,
+    /// With which credentials it began.
+    generation: u32,
     /// Realms answered from a challenge that this request met: refused again means wrong credentials.
     answered: Vec<Key>,
+    /// Challenges of other people's realms: answered for this Call-ID alone (AUTH-20).
+    foreign: BTreeMap<Key, Space>,
     /// What was sent last, to check the server's proof by (AUTH-24).
     sent: Vec<(Key, Answer)>,
 }
 
 impl Spaces {
-    /// New credentials: what was refused may be tried again.
-    pub fn forget_rejection(&mut self) {
-        self.rejected = None;
+    /// New credentials, or the wish to try the old ones again: what was refused is forgotten.
+    pub fn forget_rejections(&mut self) {
+        self.rejected.clear();
+        self.generation = self.generation.wrapping_add(1);
     }
 
     /// The header lines for a request, from the challenges that are known already or that it has just met.
@@ -90,28 +108,30 @@ impl Spaces {
         attempt: &mut Attempt,
         target: Target<'_>,
     ) -> Vec<(Header, FieldText<'static>)> {
-        attempt.sent.clear();
+        let Attempt { foreign, sent, .. } = attempt;
+        sent.clear();
         let Some(password) = &account.password else { return Vec::new() };
+        let login = Login { username: &account.auth_user, password };
         let is_register = target.method == Method::Register.as_str();
-        let mut lines = Vec::new();
-        for (key, space) in &mut self.known {
-            let wanted = if is_register { space.for_register } else { space.for_others };
-            let Some(count) = space.next.filter(|_| wanted) else { continue };
-            if space.cnonce.is_empty() {
-                space.cnonce = random.hex(16);
-            }
-            let login = Login { username: &account.auth_user, password };
-            // A count that has run out leaves the nonce unused: the next challenge brings another.
-            space.next = count.next();
-            let target = Target { method: target.method, uri: target.uri, body: target.body };
-            if let Ok(answer) = Answer::new(&space.challenge, login, target, &space.cnonce, count)
-                && let Ok(text) = FieldText::new(answer.to_string())
-            {
-                lines.push((key.0.answer(), text));
-                attempt.sent.push((key.clone(), answer));
-            }
+        let wanted = |space: &Space| if is_register { space.for_register } else { space.for_others };
+        let keys: Vec<Key> =
+            self.known.iter().filter(|(_, space)| wanted(space)).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            let Some(space) = self.known.get_mut(&key) else { continue };
+            sent.extend(answer(space, random, login, target).map(|answer| (key.clone(), answer)));
+            // Whatever else uses this nonce counts on from here (AUTH-12).
+            let (nonce, next) = (space.challenge.nonce().raw().to_owned(), space.next);
+            let same = |(other, space): &(&Key, &mut Space)| other.1 == key.1 && space.uses(&nonce);
+            self.known.iter_mut().filter(same).for_each(|(_, other)| other.next = next);
         }
-        lines
+        for (key, space) in foreign {
+            sent.extend(answer(space, random, login, target).map(|answer| (key.clone(), answer)));
+        }
+        let line = |(key, answer): &(Key, Answer)| {
+            let text = FieldText::new(answer.to_string()).ok()?;
+            Some((key.0.answer(), text))
+        };
+        sent.iter().filter_map(line).collect()
     }
 
     /// Takes the challenges of a 401 or 407.
@@ -148,6 +168,11 @@ impl Spaces {
         if account.password.is_none() {
             return Err(CredentialsProblem::Missing { realm });
         }
+        if attempt.generation != self.generation {
+            // What was refused were credentials that have been replaced meanwhile.
+            (attempt.generation, attempt.challenges) = (self.generation, 0);
+            attempt.answered.clear();
+        }
         if attempt.challenges >= MAX_CHALLENGES {
             return Err(CredentialsProblem::Loop);
         }
@@ -156,34 +181,65 @@ impl Spaces {
             let realm = challenge.realm().text().into_owned();
             let key = (side, realm.clone());
             let refused = attempt.answered.contains(&key) && !challenge.stale();
-            if refused || self.rejected.as_deref() == Some(realm.as_str()) {
+            if refused || self.rejected.contains(&realm) {
                 self.known.remove(&key);
-                self.rejected = Some(realm.clone());
+                self.reject(realm.clone());
                 return Err(CredentialsProblem::Rejected { realm });
             }
             if !attempt.answered.contains(&key) {
                 attempt.answered.push(key.clone());
             }
-            self.learn(key, challenge, *method == Method::Register);
+            self.learn(account, attempt, key, challenge, *method == Method::Register);
         }
         Ok(())
     }
 
-    fn learn(&mut self, key: Key, challenge: &DigestChallenge, register: bool) {
-        let before = self.known.remove(&key);
-        let same_nonce =
-            before.as_ref().filter(|space| space.challenge.nonce().raw() == challenge.nonce().raw());
-        let next = same_nonce.map_or(Some(NonceCount::FIRST), |space| space.next);
-        let cnonce = same_nonce.map(|space| space.cnonce.clone()).unwrap_or_default();
+    fn reject(&mut self, realm: String) {
+        if self.rejected.len() >= MAX_REJECTED {
+            self.rejected.pop_first();
+        }
+        self.rejected.insert(realm);
+    }
+
+    fn learn(
+        &mut self,
+        account: &Account,
+        attempt: &mut Attempt,
+        key: Key,
+        challenge: &DigestChallenge,
+        register: bool,
+    ) {
+        let own = register || self.is_own(account, &key.1);
+        let before = if own { self.known.remove(&key) } else { attempt.foreign.remove(&key) };
+        let nonce = challenge.nonce().raw();
+        let same_nonce = before.as_ref().filter(|space| space.uses(nonce)).or_else(|| {
+            self.known.iter().find(|(other, space)| other.1 == key.1 && space.uses(nonce)).map(|(_, space)| space)
+        });
         let had = |pick: fn(&Space) -> bool| before.as_ref().is_some_and(pick);
         let space = Space {
             challenge: challenge.clone(),
-            next,
-            cnonce,
+            next: same_nonce.map_or(Some(NonceCount::FIRST), |space| space.next),
+            cnonce: same_nonce.map(|space| space.cnonce.clone()).unwrap_or_default(),
             for_register: register || had(|space| space.for_register),
             for_others: !register || had(|space| space.for_others),
         };
+        if !own {
+            attempt.foreign.insert(key, space);
+            return;
+        }
+        if self.known.len() >= MAX_KNOWN {
+            self.known.pop_first();
+        }
         self.known.insert(key, space);
+    }
+
+    /// Whether a realm is the account's own: named by it, its domain, its proxy, or the registrar's. Answers to any
+    /// other do not go into requests that have not met it (AUTH-20).
+    fn is_own(&self, account: &Account, realm: &str) -> bool {
+        account.realms.as_ref().is_some_and(|realms| realms.iter().any(|own| own == realm))
+            || account.address_of_record.host().is_some_and(|host| host.eq_ignore_ascii_case(realm))
+            || account.identity.to_string().eq_ignore_ascii_case(realm)
+            || self.known.iter().any(|(key, space)| key.1 == realm && space.for_register)
     }
 
     /// Takes what a final response says of the answers in its request: a nonce for the next one (AUTH-17) and the
@@ -198,14 +254,27 @@ impl Spaces {
             if let Err(mismatch) = answer.check(&info, response.body()) {
                 tracing::warn!(%mismatch, "the server's proof of the password does not match");
             }
+            // The same nonce again is no new one: its count goes on.
             if let Some(space) = self.known.get_mut(key)
                 && let Some(nonce) = info.nextnonce
+                && !space.uses(nonce.raw())
             {
                 space.challenge = space.challenge.clone().with_next_nonce(nonce);
                 space.next = Some(NonceCount::FIRST);
             }
         }
     }
+}
+
+/// Answers one challenge and counts it.
+fn answer(space: &mut Space, random: &mut Random, login: Login<'_>, target: Target<'_>) -> Option<Answer> {
+    let count = space.next?;
+    if space.cnonce.is_empty() {
+        space.cnonce = random.hex(16);
+    }
+    // A count that has run out leaves the nonce unused: the next challenge brings another.
+    space.next = count.next();
+    Answer::new(&space.challenge, login, target, &space.cnonce, count).ok()
 }
 
 /// What a server offers that is not supported, for people.

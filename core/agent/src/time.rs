@@ -42,6 +42,8 @@ pub enum Reason {
     Ping,
     /// A pong must have come.
     Pong,
+    /// The server asked us to hold back for so long.
+    ServerBusy,
     /// A connection that nobody needs closes.
     Idle,
     /// Shutting down ends.

@@ -1,6 +1,7 @@
 //! What a phone needs to know.
 
 use crate::net::{Deadlines, Host, Resolver, Route, TlsOptions, TlsVersion};
+use crate::trace::Trace;
 use aldis_agent::{Account, InvalidAccount};
 use aldis_sip::{ReferenceIdentity, Secret, Uri};
 use aldis_trust::{Anchors, ClientCertificate, Crl, Policy};
@@ -17,6 +18,7 @@ pub struct Config {
     pub(crate) tls: TlsOptions,
     pub(crate) deadlines: Deadlines,
     pub(crate) crls: Vec<Arc<Crl>>,
+    pub(crate) trace: Option<Trace>,
 }
 
 /// Why something cannot be part of a configuration.
@@ -57,6 +59,7 @@ impl Config {
             tls: TlsOptions::default(),
             deadlines: Deadlines::default(),
             crls: Vec::new(),
+            trace: None,
         })
     }
 
@@ -207,6 +210,12 @@ impl Config {
     /// Refuses challenges that offer nothing but MD5.
     pub fn without_md5(mut self) -> Self {
         self.account = self.account.without_md5();
+        self
+    }
+
+    /// Shows every SIP message, secrets left out.
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
         self
     }
 

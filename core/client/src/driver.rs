@@ -7,6 +7,7 @@ use crate::link::{Arrival, Link};
 use crate::net::clock::{mono_now, wall_now};
 use crate::net::{ConnectFailure, ConnectRequest, Connection, Route, connect};
 use crate::queue::Queue;
+use crate::trace::{Trace, Tracer};
 use aldis_agent::{
     Agent, AnswerWith, BackOffReason, ConnectionChange, Event as AgentEvent, FlowId, MessageId, NewMessage,
     Now, OutgoingState, Output, ReceivedMessage, SendRefused, Ticket,
@@ -64,6 +65,9 @@ pub(crate) struct Driver {
     last_failure: Option<Arc<ConnectFailure>>,
     /// Who is at the other end, for the agent's announcement of the connection.
     connected: Option<Arc<Connected>>,
+    trace: Option<Trace>,
+    /// The trace of the connection that is up.
+    tracer: Option<Tracer>,
     /// Connections that are being closed.
     farewells: JoinSet<()>,
 }
@@ -104,6 +108,8 @@ impl Driver {
             waiting: BTreeMap::new(),
             last_failure: None,
             connected: None,
+            trace: config.trace,
+            tracer: None,
             farewells: JoinSet::new(),
         }
     }
@@ -118,7 +124,12 @@ impl Driver {
                     Ok(connection) => self.came_up(id, connection),
                     Err(failure) => self.failed(id, failure),
                 },
-                Wake::Arrival(id, Arrival::Bytes(bytes)) => self.agent.handle_bytes(now(), id, &bytes),
+                Wake::Arrival(id, Arrival::Bytes(bytes)) => {
+                    if let Some(tracer) = &mut self.tracer {
+                        tracer.received(wall_now(), &bytes);
+                    }
+                    self.agent.handle_bytes(now(), id, &bytes);
+                }
                 Wake::Arrival(id, Arrival::Lost(why)) => {
                     self.wire = Wire::Down;
                     self.agent.handle_closed(now(), id, why);
@@ -234,6 +245,7 @@ impl Driver {
             expires: trusted.expires.as_secs(),
             warnings: trusted.warnings,
         }));
+        self.tracer = self.trace.clone().map(Tracer::new);
         self.wire = Wire::Up(Box::new(Link::new(id, connection.stream)));
         self.agent.handle_connected(now(), id, local, peer);
     }
@@ -266,6 +278,9 @@ impl Driver {
                     if let Wire::Up(link) = &mut self.wire
                         && link.id == id
                     {
+                        if let Some(tracer) = &self.tracer {
+                            tracer.sent(wall_now(), &bytes);
+                        }
                         link.transmit(&bytes);
                     }
                 }

@@ -45,6 +45,7 @@ mod link;
 pub mod net;
 mod phone;
 mod queue;
+mod trace;
 
 pub use aldis_agent::{
     CredentialsProblem, InvalidAccount, InvalidMessageId, LostReason, MessageFailure, MessageId,
@@ -55,3 +56,4 @@ pub use aldis_trust as trust;
 pub use config::{Config, ConfigError};
 pub use event::{Connected, ConnectionState, Event, Incoming, Trouble};
 pub use phone::{Outgoing, Phone, SendError, StartError};
+pub use trace::{Direction, Trace, TraceEntry};

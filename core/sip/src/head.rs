@@ -283,7 +283,7 @@ fn header_line(line: &[u8], at: usize) -> Result<Line, usize> {
     let colon = find_colon(line);
     let mut header = Header::of(line.get(..colon).unwrap_or_default());
     let (mut name_length, mut colon) = (colon, colon);
-    if header == Header::Other {
+    if header == Header::Other || colon == line.len() {
         (name_length, colon) = name_and_colon(line).map_err(|offset| at + offset)?;
         header = Header::of(line.get(..name_length).unwrap_or_default());
     }

@@ -107,11 +107,9 @@ pub(crate) mod class {
 
 /// Where the run of bytes of the classes in `mask` that begins at `at` ends.
 #[inline]
-pub(crate) fn run(bytes: &[u8], mut at: usize, mask: u16) -> usize {
-    while bytes.get(at).is_some_and(|b| class::is(*b, mask)) {
-        at += 1;
-    }
-    at
+pub(crate) fn run(bytes: &[u8], at: usize, mask: u16) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|b| !class::is(*b, mask)).unwrap_or(rest.len())
 }
 
 /// Where the white space that begins at `at` ends.

@@ -100,11 +100,16 @@ impl<'a> NameAddr<'a> {
         };
         cursor.eat(b'<');
         let at = cursor.at();
-        let length =
-            memchr::memchr(b'>', cursor.rest().as_bytes()).ok_or(Fault::new(at, Problem::AngleBracket))?;
-        let text = cursor.rest().get(..length).unwrap_or_default();
-        let uri = Uri::parse(text).map_err(|fault| Fault::new(at + fault.at, fault.problem))?;
-        cursor.advance(length + 1);
+        let uri = Uri::read(cursor)?;
+        if !cursor.eat(b'>') {
+            let open = !cursor.rest().contains('>');
+            let fault = if open {
+                Fault::new(at, Problem::AngleBracket)
+            } else {
+                Fault::new(cursor.at(), Problem::Uri)
+            };
+            return Err(fault);
+        }
         let params = Params::read(cursor)?;
         Ok(NameAddr { display, uri, params })
     }

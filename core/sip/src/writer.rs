@@ -131,7 +131,7 @@ impl Writer {
                         let rest = after_first_via(field.value);
                         writer.push(Header::Via, &first);
                         if !rest.is_empty() {
-                            writer.push(Header::Via, rest);
+                            writer.push(Header::Via, &one_line(rest.as_bytes()));
                         }
                     }
                     None => writer.copy_field(&field),
@@ -158,8 +158,7 @@ impl Writer {
 
     fn copy_field(&mut self, field: &Field<'_>) {
         let name = if field.header == Header::Other { field.name } else { field.header.name() };
-        let value = String::from_utf8_lossy(field.value);
-        for part in [name, ": ", value.as_ref(), "\r\n"] {
+        for part in [name, ": ", one_line(field.value).as_ref(), "\r\n"] {
             self.out.push_str(part);
         }
     }
@@ -205,6 +204,13 @@ impl Writer {
         out.extend_from_slice(body);
         out.into()
     }
+}
+
+/// A value as it was received. A CR or LF that stood alone in a message that is refused becomes a space: whoever reads the
+/// answer could take it for the end of the line.
+fn one_line(value: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(value);
+    if text.contains(['\r', '\n']) { text.replace(['\r', '\n'], " ").into() } else { text }
 }
 
 /// The rest of a Via line behind its first value and comma.

@@ -47,7 +47,7 @@ async fn no_bad_certificate_gets_a_sip_byte_tls_01() {
         (
             "common name only",
             issue(Template::server(DOMAIN).no_names().common_name(DOMAIN)),
-            Code::NameMismatch,
+            Code::CommonNameOnly,
         ),
         ("unknown CA", shown(other.issue(Template::server(DOMAIN)).unwrap()), Code::UnknownCa),
         ("self-signed", shown(self_signed(Template::server(DOMAIN), now()).unwrap()), Code::SelfSigned),

@@ -1,6 +1,6 @@
 //! Which contacts stand for a user (RFC 3261 §10.3 steps 6 and 7, RFC 5626 §6).
 
-use crate::log::ConnectionId;
+use crate::entry::ConnectionId;
 use crate::options::{MAX_BINDINGS, Options};
 use crate::wire::{Reply, written};
 use aldis_sip::fields::{Contact, Expires, FieldValue, Path, Require, Supported};

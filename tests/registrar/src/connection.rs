@@ -1,9 +1,9 @@
 //! One TLS connection from its acceptance to its end.
 
 use crate::core::Core;
+use crate::entry::{ClosedBy, ConnectionId, Traffic, What};
 use crate::faults::Fault;
 use crate::links::{LinkEnd, Out};
-use crate::log::{ClosedBy, ConnectionId, Traffic, What};
 use crate::options::{HANDSHAKE_TIMEOUT, WRITE_TIMEOUT};
 use crate::tls::TlsFacts;
 use aldis_sip::{Defect, Frame, Framer, Judgement, Place, Problem};
@@ -24,11 +24,17 @@ const READ: usize = 16 * 1024;
 /// The answer to a ping (RFC 5626 §4.4.1).
 const PONG: &[u8] = b"\r\n";
 
-/// Clears up after a connection, also if its task is cancelled.
-struct Presence {
+/// Clears up after a connection, also if its task is cancelled, before it began even.
+pub(crate) struct Presence {
     core: Arc<Core>,
     id: ConnectionId,
     by: ClosedBy,
+}
+
+impl Presence {
+    pub fn new(core: Arc<Core>, id: ConnectionId) -> Presence {
+        Presence { core, id, by: ClosedBy::Server }
+    }
 }
 
 impl Drop for Presence {
@@ -42,15 +48,13 @@ impl Drop for Presence {
 
 /// Serves one connection until it ends.
 pub(crate) async fn serve(
-    core: Arc<Core>,
+    mut presence: Presence,
     tls: Arc<ServerConfig>,
     tcp: TcpStream,
     peer: SocketAddr,
-    id: ConnectionId,
     mut link: LinkEnd,
 ) {
-    let mut presence = Presence { core: core.clone(), id, by: ClosedBy::Server };
-    presence.by = run(&core, tls, tcp, peer, id, &mut link).await;
+    presence.by = run(&presence.core, tls, tcp, peer, presence.id, &mut link).await;
 }
 
 async fn run(

@@ -2,9 +2,10 @@
 
 use crate::bindings::Bindings;
 use crate::digest::{AuthRefusal, Authenticator, Granted};
+use crate::entry::{ConnectionId, What};
 use crate::faults::{Fault, Faults};
 use crate::links::{Close, Links, Out};
-use crate::log::{ConnectionId, Log, What};
+use crate::log::Log;
 use crate::offline::Store;
 use crate::options::Options;
 use crate::routing::{Branch, Fork};

@@ -1,7 +1,7 @@
 //! A server that nobody should talk to.
 
+use crate::entry::{Entry, TimedOut};
 use crate::faults::{Fault, Times};
-use crate::log::{Entry, TimedOut};
 use crate::options::Options;
 use crate::server::Registrar;
 use crate::tls::ServerCertificate;

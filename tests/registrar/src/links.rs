@@ -1,6 +1,6 @@
 //! The open connections, as seen by those who want to write to them.
 
-use crate::log::ConnectionId;
+use crate::entry::ConnectionId;
 use crate::options::MAX_QUEUE;
 use bytes::Bytes;
 use std::collections::BTreeMap;

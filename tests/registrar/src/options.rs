@@ -13,7 +13,7 @@ pub(crate) const MAX_BINDINGS: usize = 64;
 /// Most connections at a time; more are closed at once.
 pub(crate) const MAX_CONNECTIONS: usize = 4096;
 /// Most messages waiting to be written to one connection; beyond it the connection closes.
-pub(crate) const MAX_QUEUE: usize = 4096;
+pub(crate) const MAX_QUEUE: usize = 16_384;
 /// Time for the TLS handshake.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for writing one message.

@@ -1,8 +1,8 @@
 //! Requests that the server itself sends to a client: what tests want to see answered.
 
 use crate::core::State;
+use crate::entry::ConnectionId;
 use crate::links::Out;
-use crate::log::ConnectionId;
 use crate::wire::Editable;
 use aldis_sip::Header;
 use bytes::Bytes;

@@ -2,9 +2,9 @@
 
 use crate::bindings::Target;
 use crate::core::{Asking, Inbound, State, Timer, unknown_tags, wall_clock};
+use crate::entry::ConnectionId;
 use crate::faults::Fault;
 use crate::links::Out;
-use crate::log::ConnectionId;
 use crate::offline::Stored;
 use crate::options::{MessageChallenge, Offline};
 use crate::transactions::TIMER_F;
@@ -24,7 +24,7 @@ const MAX_FORWARDS: u8 = 70;
 #[derive(Clone, Debug)]
 enum Origin {
     /// The client that sent it.
-    Client(Inbound),
+    Client(Box<Inbound>),
     /// The store, which waits to hear that it was delivered.
     Store,
 }
@@ -62,7 +62,7 @@ impl State {
             Err(None) => {}
             Ok((user, forward)) => {
                 let targets = self.bindings.targets(&user, self.options.every_flow, now);
-                self.fork(Origin::Client(inbound.clone()), user, forward, targets, now);
+                self.fork(Origin::Client(Box::new(inbound.clone())), user, forward, targets, now);
             }
         }
     }

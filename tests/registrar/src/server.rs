@@ -1,11 +1,11 @@
 //! The registrar as its owner holds it, and its listener.
 
 use crate::bindings::Binding;
-use crate::connection::serve;
+use crate::connection::{Presence, serve};
 use crate::core::{Core, wall_clock};
+use crate::entry::{ConnectionId, Entry, TimedOut, What};
 use crate::faults::{Fault, Times};
 use crate::links::{Close, Out};
-use crate::log::{ConnectionId, Entry, TimedOut, What};
 use crate::options::{MAX_CONNECTIONS, Options};
 use crate::outgoing::{Outgoing, SentRequest};
 use crate::tls::{ServerCertificate, server_config};
@@ -289,7 +289,7 @@ async fn accept(core: Arc<Core>, tls: Arc<ServerConfig>, listener: TcpListener) 
         };
         let Some((id, link)) = opened else { continue };
         core.log.write(id, What::Accepted { peer });
-        connections.spawn(serve(core.clone(), tls.clone(), tcp, peer, id, link));
+        connections.spawn(serve(Presence::new(core.clone(), id), tls.clone(), tcp, peer, link));
     }
 }
 

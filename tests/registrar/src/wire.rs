@@ -123,7 +123,7 @@ pub(crate) fn with_received(via: &Via<'_>, peer: SocketAddr) -> Option<String> {
         return None;
     }
     let kept = written(&via.params, |name| {
-        !name.eq_ignore_ascii_case("received") && !(asked && name.eq_ignore_ascii_case("rport"))
+        !(name.eq_ignore_ascii_case("received") || asked && name.eq_ignore_ascii_case("rport"))
     });
     let rport = if asked { format!(";rport={}", peer.port()) } else { String::new() };
     Some(format!("SIP/2.0/{} {}{kept};received={}{rport}", via.transport, via.sent_by, peer.ip()))

@@ -25,7 +25,8 @@ impl<'a> FieldValue<'a> for CSeq<'a> {
         if digits.is_empty() {
             return Err(Fault::new(at, Problem::Number));
         }
-        let number: u32 = digits.parse().map_err(|_| Fault::new(at, Problem::TooLarge))?;
+        let shift = |n: u32, digit: u8| n.checked_mul(10)?.checked_add(u32::from(digit - b'0'));
+        let number = digits.bytes().try_fold(0u32, shift).ok_or(Fault::new(at, Problem::TooLarge))?;
         let gap = cursor.at();
         cursor.skip_wsp();
         if cursor.at() == gap {

@@ -2,6 +2,7 @@
 
 use super::{At, FieldValue};
 use crate::defect::{Fault, Problem};
+use crate::lex::Cursor;
 use crate::uri::{take_host, take_port};
 use crate::{Header, Params};
 use std::borrow::Cow;
@@ -74,20 +75,28 @@ impl Via<'_> {
     }
 }
 
+/// `protocol-name SLASH protocol-version SLASH`.
+fn protocol(cursor: &mut Cursor<'_>) -> Result<(), Fault> {
+    let at = cursor.at();
+    let protocol = cursor.token().ok_or(Fault::new(at, Problem::Token))?;
+    let slash = cursor.eat_spaced(b'/');
+    let version = cursor.token();
+    if !slash || !protocol.eq_ignore_ascii_case("SIP") || version != Some("2.0") {
+        return Err(Fault::new(at, Problem::Version));
+    }
+    if cursor.eat_spaced(b'/') { Ok(()) } else { Err(Fault::new(cursor.at(), Problem::Malformed)) }
+}
+
 impl<'a> FieldValue<'a> for Via<'a> {
     const HEADER: Header = Header::Via;
     const LIST: bool = true;
 
     fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
-        let at = cursor.at();
-        let protocol = cursor.token().ok_or(Fault::new(at, Problem::Token))?;
-        let slash = cursor.eat_spaced(b'/');
-        let version = cursor.token();
-        if !slash || !protocol.eq_ignore_ascii_case("SIP") || version != Some("2.0") {
-            return Err(Fault::new(at, Problem::Version));
-        }
-        if !cursor.eat_spaced(b'/') {
-            return Err(Fault::new(cursor.at(), Problem::Malformed));
+        // As nearly everybody writes it; else with white space, and in any case.
+        if cursor.rest().starts_with("SIP/2.0/") {
+            cursor.advance("SIP/2.0/".len());
+        } else {
+            protocol(cursor)?;
         }
         let transport = cursor.token().ok_or(Fault::new(cursor.at(), Problem::Token))?;
         let before = cursor.at();

@@ -1,7 +1,8 @@
 //! Equivalence of URIs (RFC 3261 §19.1.4, RFC 5954 §4.2).
 
-use super::{PERCENT, Scheme, Uri, unescape_bytes};
+use super::{PERCENT, Scheme, Uri};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The reserved set of RFC 3261 §25.1: its members are not equivalent to their escaped form.
 const RESERVED: &[u8] = b";/?:@&=+$,";
@@ -17,21 +18,56 @@ fn normal(text: &str, fold: bool) -> Cow<'_, [u8]> {
         return Cow::Borrowed(text.as_bytes());
     }
     let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.as_bytes().first() {
-        let length = if *first == PERCENT { rest.len().min(3) } else { 1 };
-        let Some((unit, tail)) = rest.as_bytes().split_at_checked(length) else { break };
-        let unit = String::from_utf8_lossy(unit);
-        match unescape_bytes(&unit).as_slice() {
-            [byte] if length == 1 || !RESERVED.contains(byte) && *byte != PERCENT => out.push(*byte),
-            _ => out.extend(unit.bytes().map(|b| b.to_ascii_uppercase())),
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, escaped_byte(tail)) {
+            (&PERCENT, Some((byte, tail))) => {
+                rest = tail;
+                if RESERVED.contains(&byte) || byte == PERCENT {
+                    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                    out.push(PERCENT);
+                    out.extend(
+                        [byte >> 4, byte & 15].map(|d| DIGITS.get(usize::from(d)).copied().unwrap_or(b'0')),
+                    );
+                } else {
+                    out.push(byte);
+                }
+            }
+            _ => out.push(*first),
         }
-        rest = std::str::from_utf8(tail).unwrap_or_default();
     }
     if fold {
         out.make_ascii_lowercase();
     }
     Cow::Owned(out)
+}
+
+/// The byte that two hexadecimal digits stand for, and what follows them.
+fn escaped_byte(digits: &[u8]) -> Option<(u8, &[u8])> {
+    let ([high, low], tail) = digits.split_first_chunk()?;
+    let digit = |b: &u8| char::from(*b).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok().map(|byte| (byte, tail))
+}
+
+/// Parameters or headers by their names, the values of a name in their order (a name may not come twice, RFC 3261
+/// §19.1.1, but it does).
+type ByName<'a> = BTreeMap<Cow<'a, [u8]>, Vec<Option<Cow<'a, [u8]>>>>;
+
+fn by_name<'a>(pairs: impl Iterator<Item = (&'a str, Option<&'a str>)>, fold_values: bool) -> ByName<'a> {
+    let mut out = ByName::new();
+    for (name, value) in pairs {
+        out.entry(normal(name, true)).or_default().push(value.map(|value| normal(value, fold_values)));
+    }
+    out
+}
+
+/// Whether each of ours is the same there, or may be absent there.
+fn agrees(ours: &ByName<'_>, theirs: &ByName<'_>) -> bool {
+    ours.iter().all(|(name, values)| match theirs.get(name) {
+        Some(their) => their == values,
+        None => !IN_BOTH.iter().any(|must| must.as_bytes() == name.as_ref()),
+    })
 }
 
 impl Uri<'_> {
@@ -64,30 +100,20 @@ impl Uri<'_> {
             && same_host
             && self.port() == other.port()
             && self.params_agree(other)
-            && other.params_agree(self)
             && self.headers_agree(other)
-            && other.headers_agree(self)
     }
 
-    /// Whether each parameter of ours is the same there, or may be absent there.
     fn params_agree(&self, other: &Uri<'_>) -> bool {
-        self.raw_params().all(|(name, value)| {
-            let folded = normal(name, true);
-            let mut theirs = other.raw_params().filter(|(n, _)| normal(n, true) == folded);
-            match theirs.next() {
-                Some((_, their)) => value.map(|v| normal(v, true)) == their.map(|v| normal(v, true)),
-                None => !IN_BOTH.iter().any(|must| must.as_bytes() == folded.as_ref()),
-            }
-        })
+        let (ours, theirs) = (by_name(self.raw_params(), true), by_name(other.raw_params(), true));
+        agrees(&ours, &theirs) && agrees(&theirs, &ours)
     }
 
-    /// Whether each header of ours stands there too.
+    /// Each header stands in both.
     fn headers_agree(&self, other: &Uri<'_>) -> bool {
-        self.raw_headers().all(|(name, value)| {
-            other.raw_headers().any(|(n, v)| {
-                normal(n, true) == normal(name, true) && normal(v, false) == normal(value, false)
-            })
-        })
+        fn headers<'a>(uri: &'a Uri<'_>) -> ByName<'a> {
+            by_name(uri.raw_headers().map(|(name, value)| (name, Some(value))), false)
+        }
+        headers(self) == headers(other)
     }
 }
 
@@ -117,6 +143,9 @@ mod tests {
                 "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
             ),
             ("sip:a@[2001:db8::1]", "sip:a@[2001:0DB8:0::1]"),
+            ("sip:a@b;x=1;X=2", "sip:a@b;X=1;x=2"),
+            ("sip:a%3bb@c.test", "sip:a%3Bb@c.test"),
+            ("sip:a@b;p=%41", "sip:a@b;p=a"),
         ] {
             assert!(equivalent(a, b), "{a} {b}");
         }
@@ -135,6 +164,13 @@ mod tests {
             ("sip:a@b.test", "sips:a@b.test"),
             ("sip:a%3Bb@c.test", "sip:a;b@c.test"),
             ("sip:a:x@c.test", "sip:a@c.test"),
+            ("sip:a@b;x=1;x=2", "sip:a@b;x=2;x=1"),
+            ("sip:A@b", "sip:a@b"),
+            ("sip:b;user=phone", "sip:b"),
+            ("sip:b;maddr=192.0.2.1", "sip:b"),
+            ("sip:b;ttl=1", "sip:b"),
+            ("sip:a%25b@c", "sip:a%b5@c"),
+            ("tel:+1", "sip:+1@b"),
         ] {
             assert!(!equivalent(a, b), "{a} {b}");
         }

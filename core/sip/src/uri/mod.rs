@@ -12,6 +12,9 @@ use std::ops::Range;
 /// Longest URI, in bytes; all of a head's limit could be one.
 const MAX_URI: usize = 65_535;
 
+/// Longest host name, in bytes (RFC 1035 §2.3.4, as text without the trailing dot).
+const MAX_NAME: usize = 253;
+
 /// A URI, read once and printed as it was.
 ///
 /// `==` compares the text. Whether two URIs mean the same is [`Uri::equivalent`] (RFC 3261 §19.1.4), which is not
@@ -63,7 +66,7 @@ struct Parts {
 }
 
 fn span(start: usize, end: usize) -> (u16, u16) {
-    // Callers have checked MAX_URI.
+    // Of a longer text nothing is kept: `dissect_prefix` refuses it.
     (start as u16, end as u16)
 }
 
@@ -84,23 +87,47 @@ fn host_kind(text: &str) -> Option<HostKind> {
 
 /// A name of labels that neither begin nor end with a hyphen, or an IPv4 address if the last label is digits alone.
 fn name_or_ipv4(text: &str) -> Option<HostKind> {
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let (mut before, mut is_digits) = (b'.', true);
-    for byte in name.bytes() {
-        match (before, byte) {
-            (b'.' | b'-', b'.') | (b'.', b'-') => return None,
-            (_, b'.') => is_digits = true,
-            _ => is_digits &= byte.is_ascii_digit(),
+    match name_end(text.as_bytes(), 0) {
+        Some((end, last_is_digits)) if end == text.len() => match last_is_digits {
+            true => ipv4(text).map(|address| HostKind::Address(address.into())),
+            false => Some(HostKind::Name),
+        },
+        _ => None,
+    }
+}
+
+/// Where the name that begins at `start` ends, and whether its last label is digits alone; `None` if there is none.
+#[inline]
+fn name_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    let rest = bytes.get(start..).unwrap_or_default();
+    let (mut before, mut is_digits, mut was_digits) = (b'.', true, false);
+    let mut length = 0;
+    for byte in rest {
+        if !class::is(*byte, class::HOST) {
+            break;
         }
-        before = byte;
+        if *byte == b'.' {
+            if matches!(before, b'.' | b'-') {
+                return None;
+            }
+            was_digits = is_digits;
+            is_digits = true;
+        } else {
+            if *byte == b'-' && before == b'.' {
+                return None;
+            }
+            is_digits &= byte.is_ascii_digit();
+        }
+        before = *byte;
+        length += 1;
     }
-    if matches!(before, b'.' | b'-') {
-        return None;
+    match before {
+        b'-' => None,
+        // A dot at the end belongs to a name; an address with one is none, as [`ipv4`] will see.
+        b'.' if length < 2 => None,
+        b'.' => (length <= MAX_NAME + 1).then_some((start + length, was_digits)),
+        _ => (length <= MAX_NAME).then_some((start + length, is_digits)),
     }
-    if is_digits {
-        return ipv4(text).map(|address| HostKind::Address(address.into()));
-    }
-    (name.len() <= 253).then_some(HostKind::Name)
 }
 
 /// Four numbers to 255 without leading zeros, which some readers take for octal.
@@ -122,21 +149,23 @@ fn ipv6(text: &str) -> Option<Ipv6Addr> {
 pub(crate) fn take_host<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
     let (text, at) = (cursor.text(), cursor.at());
     let bytes = text.as_bytes();
-    let end = match bytes.get(at) {
-        Some(b'[') => {
-            let inside = |b: &u8| matches!(b, b':' | b'.') || class::is(*b, class::HEX);
-            let rest = bytes.get(at + 1..).unwrap_or_default();
-            let length = rest.iter().position(|b| !inside(b)).unwrap_or(rest.len());
-            at + 1 + length + usize::from(rest.get(length) == Some(&b']'))
+    let wrong = Fault::new(at, Problem::Host);
+    let end = if bytes.get(at) == Some(&b'[') {
+        let inside = |b: &u8| matches!(b, b':' | b'.') || class::is(*b, class::HEX);
+        let rest = bytes.get(at + 1..).unwrap_or_default();
+        let length = rest.iter().position(|b| !inside(b)).unwrap_or(rest.len());
+        rest.get(length).filter(|b| **b == b']').ok_or(wrong)?;
+        ipv6(text.get(at + 1..at + 1 + length).unwrap_or_default()).ok_or(wrong)?;
+        at + length + 2
+    } else {
+        let (end, last_is_digits) = name_end(bytes, at).ok_or(wrong)?;
+        if last_is_digits {
+            ipv4(text.get(at..end).unwrap_or_default()).ok_or(wrong)?;
         }
-        _ => run(bytes, at, class::HOST),
+        end
     };
-    let host = text.get(at..end).unwrap_or_default();
     cursor.jump(end);
-    match host_kind(host) {
-        Some(_) => Ok(host),
-        None => Err(Fault::new(at, Problem::Host)),
-    }
+    Ok(text.get(at..end).unwrap_or_default())
 }
 
 /// Takes a port: digits up to 65535.
@@ -177,38 +206,53 @@ impl<'a> Uri<'a> {
     }
 
     fn dissect(text: &str) -> Result<(Scheme, Parts), Fault> {
-        if text.len() > MAX_URI {
-            return Err(Fault::new(MAX_URI, Problem::Limit));
-        }
-        let bytes = text.as_bytes();
-        let (scheme, colon) = match bytes {
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => (Scheme::Sip, 3),
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => (Scheme::Sips, 4),
-            _ => Self::other_scheme(text)?,
-        };
-        let mut parts = match scheme {
-            Scheme::Sip | Scheme::Sips => Self::sip_parts(text, colon + 1)?,
-            _ => Self::opaque(bytes, colon + 1)?,
-        };
-        parts.scheme_end = span(0, colon).1;
-        Ok((scheme, parts))
+        let (scheme, parts, end) = Self::dissect_prefix(text, 0)?;
+        if end == text.len() { Ok((scheme, parts)) } else { Err(Fault::new(end, Problem::Uri)) }
     }
 
-    /// A scheme that is not sip or sips, and where its colon stands.
-    fn other_scheme(text: &str) -> Result<(Scheme, usize), Fault> {
+    /// Reads the URI that begins where the cursor stands, as far as it goes.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
+        let (text, at) = (cursor.text(), cursor.at());
+        let (scheme, parts, end) = Self::dissect_prefix(text, at)?;
+        cursor.jump(end);
+        Ok(Uri { text: Cow::Borrowed(text.get(at..end).unwrap_or_default()), scheme, parts })
+    }
+
+    /// The URI that begins at `from`: its parts, counted from there, and where it ends.
+    fn dissect_prefix(text: &str, from: usize) -> Result<(Scheme, Parts, usize), Fault> {
+        let bytes = text.as_bytes();
+        let (scheme, colon) = match bytes.get(from..).unwrap_or_default() {
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => (Scheme::Sip, 3),
+            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => (Scheme::Sips, 4),
+            _ => Self::other_scheme(text, from)?,
+        };
+        let (mut parts, end) = match scheme {
+            Scheme::Sip | Scheme::Sips => Self::sip_parts(text, from, colon + 1)?,
+            _ => (Parts::default(), Self::opaque(bytes, from + colon + 1)?),
+        };
+        if end - from > MAX_URI {
+            return Err(Fault::new(from + MAX_URI, Problem::Limit));
+        }
+        parts.scheme_end = span(0, colon).1;
+        Ok((scheme, parts, end))
+    }
+
+    /// A scheme that is not sip or sips, and how long it is.
+    fn other_scheme(text: &str, from: usize) -> Result<(Scheme, usize), Fault> {
+        let rest = text.get(from..).unwrap_or_default();
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-        let end = text.bytes().position(|b| !allowed(b)).unwrap_or(text.len());
-        let name = text.get(..end).unwrap_or_default();
+        let length = rest.bytes().position(|b| !allowed(b)).unwrap_or(rest.len());
+        let name = rest.get(..length).unwrap_or_default();
         let starts_well = name.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
-        if !starts_well || text.as_bytes().get(end) != Some(&b':') {
-            return Err(Fault::new(end, Problem::Uri));
+        if !starts_well || rest.as_bytes().get(length) != Some(&b':') {
+            return Err(Fault::new(from + length, Problem::Uri));
         }
         let scheme = match name {
             s if s.eq_ignore_ascii_case("tel") => Scheme::Tel,
             s if s.eq_ignore_ascii_case("urn") => Scheme::Urn,
             _ => Scheme::Other,
         };
-        Ok((scheme, end))
+        Ok((scheme, length))
     }
 
     /// The end of `user [ ":" password ]` if an `@` follows it.
@@ -226,13 +270,14 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// `[ userinfo "@" ] hostport uri-parameters [ headers ]`.
-    fn sip_parts(text: &str, start: usize) -> Result<Parts, Fault> {
+    /// `[ userinfo "@" ] hostport uri-parameters [ headers ]` behind the scheme of the URI that begins at `from`.
+    fn sip_parts(text: &str, from: usize, scheme: usize) -> Result<(Parts, usize), Fault> {
         let bytes = text.as_bytes();
+        let span = |start: usize, end: usize| span(start - from, end - from);
         let mut parts = Parts::default();
-        let mut at = start;
-        if let Some(end) = Self::userinfo(bytes, start)? {
-            parts.user = span(start, end);
+        let mut at = from + scheme;
+        if let Some(end) = Self::userinfo(bytes, at)? {
+            parts.user = span(at, end);
             parts.has_user = true;
             at = end + 1;
         }
@@ -266,7 +311,7 @@ impl<'a> Uri<'a> {
             at = Self::headers(bytes, at)?;
         }
         parts.headers = span(start, at);
-        if at == bytes.len() { Ok(parts) } else { Err(Fault::new(at, Problem::Uri)) }
+        Ok((parts, at))
     }
 
     /// `? hname = hvalue *( & hname = hvalue )`; where it ends.
@@ -285,13 +330,10 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// Any other scheme: what RFC 3986 lets a URI hold, kept as it is.
-    fn opaque(bytes: &[u8], at: usize) -> Result<Parts, Fault> {
+    /// Any other scheme: what RFC 3986 lets a URI hold, kept as it is. Where it ends.
+    fn opaque(bytes: &[u8], at: usize) -> Result<usize, Fault> {
         let end = component(bytes, at, class::URI)?;
-        if end == at || end != bytes.len() {
-            return Err(Fault::new(end, Problem::Uri));
-        }
-        Ok(Parts::default())
+        if end == at { Err(Fault::new(at, Problem::Uri)) } else { Ok(end) }
     }
 
     /// Builds `sip:user@host` (or `sips:`) from plain values; the user part is escaped where it must be, the host is

@@ -129,7 +129,8 @@ impl Client {
         )
     }
 
-    fn authorization(&mut self, method: &str, uri: &str, body: &str) -> String {
+    /// The line with credentials for the challenge that was taken up; empty without one.
+    pub fn authorization(&mut self, method: &str, uri: &str, body: &str) -> String {
         let Some((header, challenge)) = &self.challenge else { return String::new() };
         self.count += 1;
         let login = Login { username: &self.user, password: &Secret::new(self.password.clone()) };

@@ -47,12 +47,60 @@ async fn the_sender_must_prove_who_it_is_with_407_401_or_not_at_all() {
 async fn nobody_speaks_for_another() {
     let registrar = Registrar::start(options()).await.unwrap();
     let mut alice = Client::registered(&registrar, "alice").await;
-    alice.text("bob", "x").await;
+    assert_eq!(code(&alice.text("bob", "").await), 480);
     let uri = format!("sip:bob@{DOMAIN}");
     let lines = alice.lines("MESSAGE", &uri).replace("sip:alice@", "sip:carol@");
-    alice.send(format!("MESSAGE {uri} SIP/2.0\r\n{lines}Content-Length: 0\r\n\r\n")).await;
-    let challenged = alice.message().await;
-    assert_eq!(code(&challenged), 407);
+    let authorization = alice.authorization("MESSAGE", &uri, "");
+    alice.send(format!("MESSAGE {uri} SIP/2.0\r\n{lines}{authorization}Content-Length: 0\r\n\r\n")).await;
+    assert_eq!(code(&alice.message().await), 403);
+}
+
+#[tokio::test]
+async fn routes_to_this_server_are_taken_off_and_others_stay() {
+    let registrar = Registrar::start(options()).await.unwrap();
+    let mut bob = Client::registered(&registrar, "bob").await;
+    let mut alice = Client::registered(&registrar, "alice").await;
+    let uri = format!("sip:bob@{DOMAIN}");
+    let here = registrar.address();
+    let routes = format!("Route: <sip:{here};lr>, <sip:{DOMAIN};lr>\r\nRoute: <sip:far.test;lr>\r\n");
+    let (answer, ()) = tokio::join!(alice.ask("MESSAGE", &uri, &uri, &routes, ""), async {
+        let request = bob.message().await;
+        assert_eq!(values(&request, Header::Route), ["<sip:far.test;lr>"]);
+        bob.answer(&request, "200 OK").await;
+    });
+    assert_eq!(code(&answer), 200);
+}
+
+#[tokio::test]
+async fn a_408_of_the_recipient_is_no_answer_txn_08() {
+    let registrar = Registrar::start(options()).await.unwrap();
+    let mut bob = Client::registered(&registrar, "bob").await;
+    let mut alice = Client::registered(&registrar, "alice").await;
+    let uri = format!("sip:bob@{DOMAIN}");
+    let refused = alice.once("MESSAGE", &uri, &uri, "", "").await;
+    alice.take_challenge(&refused);
+    alice.text_unanswered("bob", "x").await;
+    let request = bob.message().await;
+    bob.answer(&request, "408 Request Timeout").await;
+    let came = |e: &aldis_registrar::Entry| e.is_received_response(408, "MESSAGE");
+    registrar.wait_for(came, PATIENCE).await.unwrap();
+    tokio::time::pause();
+    let nothing = tokio::time::timeout(Duration::from_secs(50), alice.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_cancel_finds_its_request_and_changes_nothing() {
+    let registrar = Registrar::start(options()).await.unwrap();
+    let mut alice = Client::connect(&registrar, "alice").await;
+    let uri = format!("sip:{DOMAIN}");
+    let lines = alice.lines("OPTIONS", &uri);
+    let request = format!("OPTIONS {uri} SIP/2.0\r\n{lines}Content-Length: 0\r\n\r\n");
+    alice.send(&request).await;
+    assert_eq!(code(&alice.message().await), 200);
+    alice.send(request.replace("OPTIONS", "CANCEL")).await;
+    let answer = alice.message().await;
+    assert_eq!((code(&answer), answer.cseq().unwrap().method.as_str()), (200, "CANCEL"));
 }
 
 #[tokio::test]

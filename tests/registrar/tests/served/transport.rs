@@ -103,6 +103,30 @@ async fn dropping_the_registrar_ends_everything() {
 }
 
 #[tokio::test]
+async fn a_restart_while_connections_are_made_leaves_none_behind() {
+    let registrar = Registrar::start(options()).await.unwrap();
+    for _ in 0..20 {
+        let address = registrar.address();
+        let coming: Vec<_> = (0..5).map(|_| tokio::spawn(TcpStream::connect(address))).collect();
+        tokio::task::yield_now().await;
+        registrar.restart().await.unwrap();
+        for task in coming {
+            task.await.unwrap().ok();
+        }
+    }
+    Client::registered(&registrar, "alice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registrar_can_be_used_from_any_thread() {
+    let registrar = std::sync::Arc::new(Registrar::start(options()).await.unwrap());
+    let shared = registrar.clone();
+    let waiting = tokio::spawn(async move { shared.wait_for(closed, PATIENCE).await.map(|_| ()) });
+    drop(Client::registered(&registrar, "alice").await);
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_key_that_does_not_fit_is_refused_at_once() {
     let one = Registrar::start(options()).await.unwrap();
     let (mut a, b) = (one.issue(Template::server("a")).unwrap(), one.issue(Template::server("b")).unwrap());

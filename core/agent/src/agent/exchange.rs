@@ -1,0 +1,147 @@
+//! What goes over the connection: requests, responses, line ends.
+
+use super::{Agent, Flow, Output};
+use crate::event::{Event, FlowId, LostReason, MessageId};
+use crate::keepalive::{LineEnd, PONG};
+use crate::outbox::{Leaving, Outcome};
+use crate::registration::Next;
+use crate::server::{Reaction, Source};
+use crate::time::Now;
+use crate::transactions::Purpose;
+use aldis_sip::fields::Via;
+use aldis_sip::{Frame, Judgement, Message, Method, Params, StartLine};
+use bytes::Bytes;
+use std::net::SocketAddr;
+
+impl Agent {
+    pub(super) fn react(&mut self, reaction: Option<Reaction>) {
+        match reaction {
+            // An answer goes on the connection of its request, or nowhere (TXN-09).
+            Some(Reaction::Transmit(flow, bytes)) => {
+                if self.up(flow).is_some() {
+                    self.outputs.push_back(Output::Transmit(flow, bytes));
+                }
+            }
+            Some(Reaction::Tell(event)) => self.tell(event),
+            None => {}
+        }
+    }
+
+    fn transact(&mut self, now: Now, flow: FlowId, branch: String, bytes: Bytes, purpose: Purpose) {
+        self.transactions.begin(now, branch, purpose);
+        self.outputs.push_back(Output::Transmit(flow, bytes));
+    }
+
+    pub(super) fn send_register(&mut self, now: Now, flow: FlowId, local: SocketAddr, removal: bool) {
+        let (branch, bytes) =
+            self.registration.request(&self.account, &mut self.spaces, &mut self.random, local, removal);
+        self.transact(now, flow, branch, bytes, Purpose::Register { removal });
+    }
+
+    pub(super) fn send_request(&mut self, now: Now, flow: FlowId, local: SocketAddr, id: MessageId) {
+        let service_route = self.registration.service_route();
+        let leaving = Leaving { account: &self.account, service_route, local };
+        let request = self.outbox.request(&id, leaving, &mut self.spaces, &mut self.random);
+        if let Some((branch, bytes)) = request {
+            self.transact(now, flow, branch, bytes, Purpose::Message(id));
+        }
+    }
+
+    pub(super) fn frame(&mut self, now: Now, id: FlowId, frame: Frame) {
+        let (flow, random) = (&mut self.flow, &mut self.random);
+        let Flow::Up(up) = flow else { return };
+        let source = Source { flow: id, peer: up.peer };
+        match frame {
+            Frame::LineEnd => {
+                if up.alive.line_end(now, random) == LineEnd::Ping {
+                    self.outputs.push_back(Output::Transmit(id, Bytes::from_static(PONG)));
+                }
+            }
+            Frame::Judged(judgement) => {
+                up.alive.message();
+                match judgement {
+                    Judgement::Message(message) if message.is_response() => self.response(now, id, &message),
+                    Judgement::Message(message) => {
+                        let reactions =
+                            self.server.request(now, message, source, &self.account, &mut self.random);
+                        for reaction in reactions {
+                            self.react(Some(reaction));
+                        }
+                    }
+                    Judgement::Reject(rejection) => {
+                        tracing::debug!(defect = %rejection.defect, "refused a request");
+                        let reaction = self.server.reject(&rejection, source, &mut self.random);
+                        self.react(reaction);
+                    }
+                    Judgement::Drop(defect) => tracing::debug!(%defect, "dropped a message"),
+                    Judgement::Close(defect) => self.drop_flow(now, LostReason::NotSip(defect)),
+                }
+            }
+        }
+    }
+
+    /// The transaction of a response (RFC 3261 §17.1.3), if it is one of ours and final.
+    fn matching(&mut self, response: &Message) -> Option<Purpose> {
+        let Flow::Up(up) = &self.flow else { return None };
+        let mut vias = response.all::<Via<'_>>().flatten();
+        let via = vias.next()?;
+        // A second Via, or another sent-by: the response went astray (GEN-12, GEN-13).
+        if vias.next().is_some() || via.sent_by != Via::tls(up.local, Params::none()).sent_by {
+            return None;
+        }
+        let branch = via.branch()?;
+        let purpose = self.transactions.get(branch.as_ref())?;
+        let method = match purpose {
+            Purpose::Register { .. } => Method::Register,
+            Purpose::Message(_) => Method::Message,
+        };
+        if response.cseq().ok()?.method != method || response.status()?.is_provisional() {
+            return None;
+        }
+        self.transactions.end(branch.as_ref())
+    }
+
+    fn response(&mut self, now: Now, flow: FlowId, response: &Message) {
+        let Some(purpose) = self.matching(response) else { return };
+        let Ok(StartLine::Response { status, reason }) = response.start_line() else { return };
+        let Flow::Up(up) = &mut self.flow else { return };
+        let local = up.local;
+        match purpose {
+            Purpose::Register { removal } => {
+                let next = self.registration.response(
+                    now,
+                    &self.account,
+                    &mut self.spaces,
+                    &mut self.random,
+                    response,
+                    status,
+                    &reason,
+                );
+                match next {
+                    Next::Again => self.send_register(now, flow, local, removal),
+                    Next::Nothing => {}
+                    Next::Tell(change) => self.tell(Event::Registration(change)),
+                    Next::Bound { change, flow_timer, pongs } => {
+                        up.registered_at.get_or_insert(now.mono);
+                        up.alive.start(now, &mut self.random, flow_timer, pongs);
+                        self.tell(Event::Registration(change));
+                    }
+                }
+            }
+            Purpose::Message(id) => {
+                let (account, spaces) = (&self.account, &mut self.spaces);
+                match self.outbox.response(now, &id, account, spaces, response, status, &reason) {
+                    Some(Outcome::Again) => self.send_request(now, flow, local, id),
+                    Some(Outcome::Done(to, state)) => {
+                        if !self.registration.wanted {
+                            // There is no registration to go by: what carries messages is a success.
+                            self.failures = 0;
+                        }
+                        self.tell(Event::Outgoing { id, to, state });
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+}

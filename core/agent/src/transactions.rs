@@ -1,0 +1,56 @@
+//! Client transactions (RFC 3261 §17.1.2): over TLS nothing is sent twice, and all that remains is Timer F.
+
+use crate::event::MessageId;
+use crate::time::{Now, TRANSACTION_LIFETIME};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Register { removal: bool },
+    Message(MessageId),
+}
+
+/// All requests without a final response, by branch.
+#[derive(Default)]
+pub(crate) struct Transactions {
+    by_branch: BTreeMap<String, (Purpose, Duration)>,
+    /// Timer F of each.
+    timers: BTreeSet<(Duration, String)>,
+}
+
+impl Transactions {
+    pub fn begin(&mut self, now: Now, branch: String, purpose: Purpose) {
+        let until = now.mono + TRANSACTION_LIFETIME;
+        self.timers.insert((until, branch.clone()));
+        self.by_branch.insert(branch, (purpose, until));
+    }
+
+    pub fn get(&self, branch: &str) -> Option<Purpose> {
+        self.by_branch.get(branch).map(|(purpose, _)| *purpose)
+    }
+
+    pub fn end(&mut self, branch: &str) -> Option<Purpose> {
+        let (branch, (purpose, until)) = self.by_branch.remove_entry(branch)?;
+        self.timers.remove(&(until, branch));
+        Some(purpose)
+    }
+
+    /// Ends one whose time is over (TXN-01).
+    pub fn expired(&mut self, now: Now) -> Option<(String, Purpose)> {
+        let branch = self.timers.first().filter(|(at, _)| *at <= now.mono).map(|(_, branch)| branch.clone())?;
+        let purpose = self.end(&branch)?;
+        Some((branch, purpose))
+    }
+
+    /// When the next one's time is over.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    pub fn clear(&mut self) {
+        self.by_branch.clear();
+        self.timers.clear();
+    }
+}

@@ -1,0 +1,26 @@
+//! The user agent in virtual time, against a server that is written out in each test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    missing_docs
+)] // a test may stop where it fails
+
+mod answering;
+mod authentication;
+mod connection;
+mod digest;
+mod keepalive;
+mod properties;
+mod refusing;
+mod registration;
+mod registration_failures;
+mod rig;
+mod routing;
+mod secrets;
+mod sending;
+mod sending_failures;
+mod shutdown;
+mod throughput;
