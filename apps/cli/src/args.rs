@@ -6,7 +6,15 @@ use std::path::PathBuf;
 
 const ABOUT: &str = "SIP over verified TLS from a terminal: register, send and receive messages";
 
-const EXIT_STATUS: &str = "\
+const AFTER_HELP: &str = "\
+Configuration file (TOML), keys named as the options, paths counted from its folder:
+  use = \"home\"                            the account when --use names none
+  [accounts.home]
+  account = \"sip:alice@example.test\"
+  password-file = \"password\"
+  add-roots = [\"our-ca.pem\"]
+It is aldis/config.toml in the platform's folder for configuration (Linux: $XDG_CONFIG_HOME or ~/.config).
+
 Exit status:
   0  done
   1  refused: a judgement of inspect or trust
@@ -21,7 +29,7 @@ Exit status:
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "aldis", version, about = ABOUT, after_long_help = EXIT_STATUS, subcommand_required = true,
+#[command(name = "aldis", version, about = ABOUT, after_long_help = AFTER_HELP, subcommand_required = true,
     arg_required_else_help = true, propagate_version = false)]
 pub(crate) struct Cli {
     /// What to do.

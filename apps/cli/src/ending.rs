@@ -1,13 +1,23 @@
 //! From what a phone reports to how the command ends: status and advice.
 
-use aldis::{MessageFailure, RegistrationFailure, StatusCode, Trouble};
 use crate::failure::{Exit, Failure};
 use crate::{printable, tell};
+use aldis::{CredentialsProblem, MessageFailure, RegistrationFailure, StatusCode, Trouble};
 use std::fmt::Display;
 
-/// The advice that goes with refused credentials.
-const CREDENTIALS: &str = "Check the password (--password-file or ALDIS_PASSWORD) and, where the server knows you by \
-    another name, --auth-user. It was tried once only, so that the account is not locked.";
+/// What to do about credentials.
+fn about_credentials(problem: &CredentialsProblem) -> &'static str {
+    match problem {
+        CredentialsProblem::Rejected { .. } => {
+            "Check the password (--password-file or ALDIS_PASSWORD) and, where the server knows you by another name, \
+             --auth-user. It was tried once only, so that the account is not locked."
+        }
+        CredentialsProblem::Missing { .. } => "Give it with --password-file FILE or in ALDIS_PASSWORD.",
+        CredentialsProblem::Unsupported { .. }
+        | CredentialsProblem::RealmNotAllowed { .. }
+        | CredentialsProblem::Loop => "Ask whoever runs the server.",
+    }
+}
 
 /// No trusted connection: the server is not the one that was asked for, or there is none.
 pub(crate) fn no_connection(why: &Trouble) -> Failure {
@@ -41,20 +51,38 @@ pub(crate) fn no_answer(what: &str) -> Failure {
     )
 }
 
+/// The connection was lost after the request had gone.
+pub(crate) fn lost(why: &Trouble, what: &str) -> Failure {
+    Failure::new(
+        Exit::Unknown,
+        format_args!(
+            "The connection was lost before the answer came: {}. {what} Try again later.",
+            shown(why)
+        ),
+    )
+}
+
 /// A registration that failed.
 pub(crate) fn registration(why: &RegistrationFailure, status: Option<StatusCode>) -> Failure {
     let words = shown(why);
-    if why.is_credentials() {
-        return Failure::new(Exit::Credentials, format_args!("Not registered: {words}. {CREDENTIALS}"));
-    }
     match (why, status) {
-        (RegistrationFailure::Timeout, _) => no_answer("Whether it has registered this device is not known."),
-        (_, Some(StatusCode::REQUEST_TIMEOUT)) => {
-            Failure::new(Exit::Unknown, format_args!("Whether this device is registered is not known: {words}."))
+        (RegistrationFailure::Credentials(problem), _) => {
+            let advice = about_credentials(problem);
+            Failure::new(Exit::Credentials, format_args!("Not registered: {words}. {advice}"))
         }
+        (RegistrationFailure::Unavailable { .. }, Some(status)) if status != StatusCode::REQUEST_TIMEOUT => {
+            Failure::new(Exit::Rejected, format_args!("Not registered: {words}. Try again later."))
+        }
+        (RegistrationFailure::Timeout, _) => no_answer("Whether it has registered this device is not known."),
+        (_, Some(StatusCode::REQUEST_TIMEOUT)) => Failure::new(
+            Exit::Unknown,
+            format_args!("Whether this device is registered is not known: {words}."),
+        ),
         _ => Failure::new(
             Exit::Rejected,
-            format_args!("Not registered: {words}. Ask whoever runs the server, or check the address with --account."),
+            format_args!(
+                "Not registered: {words}. Check the address (--account), or ask whoever runs the server."
+            ),
         ),
     }
 }
@@ -63,20 +91,26 @@ pub(crate) fn registration(why: &RegistrationFailure, status: Option<StatusCode>
 pub(crate) fn message(why: &MessageFailure, status: Option<StatusCode>) -> Failure {
     let words = shown(why);
     match why {
-        MessageFailure::Credentials(_) => {
-            Failure::new(Exit::Credentials, format_args!("The message was not sent: {words}. {CREDENTIALS}"))
+        MessageFailure::Credentials(problem) => {
+            let advice = about_credentials(problem);
+            Failure::new(Exit::Credentials, format_args!("The message was not sent: {words}. {advice}"))
         }
         MessageFailure::NotRegistered(why) => registration(why, status),
-        MessageFailure::Withdrawn => Failure::new(Exit::Unreachable, "The message was withdrawn before it was sent."),
+        MessageFailure::Withdrawn => {
+            Failure::new(Exit::Unreachable, "The message was withdrawn before it was sent.")
+        }
         _ => Failure::new(Exit::Rejected, format_args!("The message was not delivered: {words}.")),
     }
 }
 
 /// A message of which nobody knows what became.
-pub(crate) fn unknown(why: &dyn Display) -> Failure {
+pub(crate) fn unknown(why: &str) -> Failure {
     Failure::new(
         Exit::Unknown,
-        format_args!("{}. It is not sent again by itself, so that nobody reads it twice.", capital(&shown(why))),
+        format_args!(
+            "{}. It is not sent again by itself, so that nobody reads it twice.",
+            capital(&shown(&why))
+        ),
     )
 }
 

@@ -1,7 +1,7 @@
 //! Events as JSON lines, as the contract has them: `event` first, times as RFC 3339 in UTC.
 
-use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
 use crate::failure::{Exit, Failure};
+use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -21,7 +21,8 @@ pub(crate) fn event(event: &Event) -> Result<Option<Value>, Failure> {
         },
         Event::Registration(state) => object("registration", registration(state)),
         Event::Untrusted { verdict, address } => {
-            let verdict = serde_json::to_value(&**verdict).map_err(|error| Failure::new(Exit::Internal, error))?;
+            let verdict =
+                serde_json::to_value(&**verdict).map_err(|error| Failure::new(Exit::Internal, error))?;
             object("untrusted", json!({"verdict": verdict, "address": address.to_string()}))
         }
         Event::Message(message) => object("message", incoming(message)),
@@ -125,7 +126,8 @@ fn incoming(message: &Incoming) -> Value {
         "content_type": message.content_type,
     });
     extend(&mut members, text_or_bytes(message.text().as_deref(), &message.body));
-    let times = json!({"sent_at": message.sent_at.map(timestamp), "received_at": timestamp(message.received_at)});
+    let times =
+        json!({"sent_at": message.sent_at.map(timestamp), "received_at": timestamp(message.received_at)});
     extend(&mut members, times);
     members
 }
@@ -153,6 +155,12 @@ fn timestamp(seconds: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aldis::net::{PostQuantum, TlsFacts, TlsVersion};
+    use aldis::trust::{Anchors, Evidence, Matched, MatchedBy, Policy, judge};
+    use aldis::{
+        Connected, LostReason, MessageFailure, ReferenceIdentity, StatusCode, Trouble, UnknownReason,
+    };
+    use rustls_pki_types::UnixTime;
 
     #[test]
     fn times_are_rfc_3339_and_never_fail() {
@@ -168,7 +176,6 @@ mod tests {
 
     #[test]
     fn the_event_stands_first_and_states_are_the_contracts() {
-        let status = aldis_sip::StatusCode::ACCEPTED;
         for (given, expected) in [
             (
                 Event::Registration(RegistrationState::Registered {
@@ -194,7 +201,103 @@ mod tests {
         ] {
             assert_eq!(event(&given).unwrap().unwrap().to_string(), expected);
         }
-        assert_eq!(outgoing(&OutgoingState::Accepted { status }).to_string(), r#"{"state":"accepted","status":202}"#);
+    }
+
+    #[test]
+    fn a_connection_says_who_is_at_the_other_end_and_how_it_was_proven() {
+        let address = "192.0.2.1:5061".parse().unwrap();
+        let connected = Connected {
+            address,
+            tls: TlsFacts {
+                version: TlsVersion::Tls13,
+                suite: "TLS_AES_256_GCM_SHA384".into(),
+                group: "X25519MLKEM768".into(),
+                alpn: None,
+                address,
+                post_quantum: PostQuantum::Negotiated,
+            },
+            reference: ReferenceIdentity::new("example.test").unwrap(),
+            matched: Matched { by: MatchedBy::SipUri, value: "sip:example.test".into() },
+            expires: 1_800_000_000,
+            warnings: Vec::new(),
+        };
+        let value = event(&Event::Connection(ConnectionState::Connected(connected.into()))).unwrap().unwrap();
+        assert_eq!(
+            value.to_string(),
+            r#"{"event":"connection","state":"connected","address":"192.0.2.1:5061","tls":{"version":"1.3","suite":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768"},"identity":{"reference":"example.test","matched":"sip-uri","value":"sip:example.test"},"expires":"2027-01-15T08:00:00Z"}"#
+        );
+        let lost = ConnectionState::Lost { why: LostReason::ClosedByServer };
+        assert_eq!(
+            connection(&lost).unwrap().to_string(),
+            r#"{"state":"lost","why":"the server closed the connection"}"#
+        );
+        let why = Trouble::Lost(LostReason::ClosedByServer);
+        let waiting = ConnectionState::BackingOff { why, retry_in: Duration::from_millis(1500) };
+        assert_eq!(
+            connection(&waiting).unwrap().to_string(),
+            r#"{"state":"backing-off","why":"the server closed the connection","retry_in":1.5}"#
+        );
+    }
+
+    #[test]
+    fn a_refused_server_gives_its_verdict() {
+        let policy = Policy::new(Anchors::bundled());
+        let identity = ReferenceIdentity::new("example.test").unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+        let verdict = judge(&[], &identity, now, &policy, &Evidence::default());
+        let refused =
+            Event::Untrusted { verdict: verdict.into(), address: "192.0.2.1:5061".parse().unwrap() };
+        let value = event(&refused).unwrap().unwrap();
+        assert_eq!(value.as_object().unwrap().keys().collect::<Vec<_>>(), ["event", "verdict", "address"]);
+        assert_eq!(value["verdict"]["verdict"], "reject");
+        assert_eq!(value["verdict"]["code"], "no-certificate");
+    }
+
+    #[test]
+    fn an_incoming_message_has_its_text_and_times() {
+        let message = Incoming {
+            id: "m1".into(),
+            from: "sip:bob@example.test".parse().unwrap(),
+            display_name: None,
+            to: "sip:alice@example.test".parse().unwrap(),
+            content_type: "text/plain".into(),
+            body: "hi\r\n".into(),
+            sent_at: None,
+            received_at: 1_800_000_000,
+        };
+        assert_eq!(
+            event(&Event::Message(message.clone().into())).unwrap().unwrap().to_string(),
+            r#"{"event":"message","id":"m1","from":"sip:bob@example.test","display_name":null,"to":"sip:alice@example.test","content_type":"text/plain","body":"hi\r\n","sent_at":null,"received_at":"2027-01-15T08:00:00Z"}"#
+        );
+        let picture = Incoming { content_type: "image/png".into(), body: vec![0xff, 0].into(), ..message };
+        assert_eq!(incoming(&picture)["body_base64"], "/wA=");
+        assert!(incoming(&picture).get("body").is_none());
+    }
+
+    #[test]
+    fn an_outgoing_message_says_what_became_of_it() {
+        let rejected = MessageFailure::Withdrawn;
+        for (state, expected) in [
+            (OutgoingState::Queued, r#"{"state":"queued"}"#),
+            (OutgoingState::Sending, r#"{"state":"sending"}"#),
+            (
+                OutgoingState::Accepted { status: StatusCode::ACCEPTED },
+                r#"{"state":"accepted","status":202}"#,
+            ),
+            (
+                OutgoingState::Failed { why: rejected, status: None },
+                r#"{"state":"failed","status":null,"why":"withdrawn before it was sent"}"#,
+            ),
+            (
+                OutgoingState::Unknown {
+                    why: UnknownReason::NoAnswer,
+                    status: Some(StatusCode::REQUEST_TIMEOUT),
+                },
+                r#"{"state":"unknown","status":408,"why":"no answer came; the message may or may not have arrived"}"#,
+            ),
+        ] {
+            assert_eq!(outgoing(&state).to_string(), expected);
+        }
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(crate) fn start(verbose: u8, colour: bool) {
         _ => "trace",
     };
     let filter = OURS.map(|name| format!("{name}={level}")).join(",");
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour).with_target(verbose > 1);
+    let builder =
+        tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colour).with_target(verbose > 1);
     // A subscriber that is there already stays: there is none in this process.
     let _ = builder.with_env_filter(EnvFilter::new(filter)).try_init();
 }

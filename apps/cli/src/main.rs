@@ -14,7 +14,6 @@ mod session;
 mod signals;
 mod tell;
 
-
 use crate::args::{Cli, Command};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -63,5 +62,7 @@ fn run(command: Command, out: &mut Output) -> Outcome {
 }
 
 fn later(command: &str) -> Outcome {
-    Err(Failure::usage(format_args!("`aldis {command}` comes in a later version; this one does not have it.")))
+    Err(Failure::usage(format_args!(
+        "`aldis {command}` comes in a later version; this one does not have it."
+    )))
 }

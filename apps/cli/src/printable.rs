@@ -57,7 +57,10 @@ mod tests {
 
     #[test]
     fn control_sequences_of_a_stranger_are_shown_and_not_obeyed() {
-        assert_eq!(line("a\x1b]0;x\x07\r\nb\u{202e}c\u{9b}1m"), "a\\u{1b}]0;x\\u{7}\\u{d}\\u{a}b\\u{202e}c\\u{9b}1m");
+        assert_eq!(
+            line("a\x1b]0;x\x07\r\nb\u{202e}c\u{9b}1m"),
+            "a\\u{1b}]0;x\\u{7}\\u{d}\\u{a}b\\u{202e}c\\u{9b}1m"
+        );
         assert_eq!(lines("a\r\nb\tc\rd\x1b[2J"), "a\nb\tc\\u{d}d\\u{1b}[2J");
     }
 

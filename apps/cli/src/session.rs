@@ -1,11 +1,11 @@
 //! A phone at work: its events are shown as they come, and the command sees them afterwards.
 
-use aldis::{Config, ConnectionState, Event, Phone};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Style, To};
 use crate::signals::Interrupts;
 use crate::tell::Told;
 use crate::{json, tell};
+use aldis::{Config, ConnectionState, Event, Phone, RegistrationState};
 use tokio::time::Instant;
 
 /// Where the steps on the way are shown.
@@ -39,6 +39,8 @@ pub(crate) struct Session<'o> {
     trouble: Option<String>,
     /// The words for a server that was refused, until it is known whether another one was found.
     refusal: Option<String>,
+    /// Whether there is, or was, anything to unregister.
+    was_registered: bool,
 }
 
 impl<'o> Session<'o> {
@@ -50,7 +52,7 @@ impl<'o> Session<'o> {
         let internal = |error: &dyn std::fmt::Display| Failure::new(Exit::Internal, error);
         let interrupts = Interrupts::catch().map_err(|error| internal(&error))?;
         let phone = Phone::start(config).map_err(|error| internal(&error))?;
-        Ok(Session { phone, out, interrupts, steps, trouble: None, refusal: None })
+        Ok(Session { phone, out, interrupts, steps, trouble: None, refusal: None, was_registered: false })
     }
 
     /// Waits for what happens next, until `deadline` if there is one.
@@ -73,13 +75,15 @@ impl<'o> Session<'o> {
             event = self.phone.next_event() => event,
             () = time_is_over => return Ok(Next::TimedOut),
         };
-        let event = event.ok_or_else(|| Failure::new(Exit::Internal, "The phone has stopped by itself; this is a bug."))?;
+        let event = event
+            .ok_or_else(|| Failure::new(Exit::Internal, "The phone has stopped by itself; this is a bug."))?;
         // When no other server was found, why this one was refused is told at length.
         let at_length = matches!(&event, Event::Connection(ConnectionState::BackingOff { why, .. }) if tell::refused(why).is_some());
         if let Some(text) = self.refusal.take().filter(|_| !at_length) {
             trouble(&text, self.steps, self.out)?;
         }
         let text = show(&event, self.steps, self.out)?;
+        self.was_registered |= matches!(event, Event::Registration(RegistrationState::Registered { .. }));
         match &event {
             Event::Untrusted { .. } => self.refusal = text,
             _ => self.trouble = text,
@@ -87,16 +91,25 @@ impl<'o> Session<'o> {
         Ok(Next::Event(event))
     }
 
+    /// The command ends because of the trouble that it was told of last, and will say so itself.
+    pub fn will_tell(&mut self) {
+        self.trouble = None;
+    }
+
     /// Unregisters, closes, and shows what comes meanwhile. A signal now ends the process at once.
     ///
     /// # Errors
     /// When standard output is gone.
     pub async fn end(self) -> Result<(), Failure> {
-        let Session { phone, out, mut interrupts, steps, .. } = self;
+        let Session { phone, out, mut interrupts, steps, was_registered, .. } = self;
+        // One who was never registered does not become unregistered.
+        let is_news = |event: &Event| {
+            was_registered || !matches!(event, Event::Registration(RegistrationState::Unregistered))
+        };
         let mut shown = Ok(());
         let events = async {
             while let Some(event) = phone.next_event().await {
-                if shown.is_ok() {
+                if shown.is_ok() && is_news(&event) {
                     shown = show(&event, steps, out)
                         .and_then(|text| text.map_or(Ok(()), |text| trouble(&text, steps, out)));
                 }

@@ -1,9 +1,9 @@
 //! Events in words, for a person at a terminal. What strangers wrote is made safe to show here.
 
+use crate::printable::{self, line};
 use aldis::net::{ConnectFailure, Untrusted};
 use aldis::trust::Verdict;
 use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, Trouble};
-use crate::printable::{self, line};
 use std::time::Duration;
 
 /// What an event says, and how much it matters.
@@ -51,7 +51,9 @@ fn connection(state: &ConnectionState) -> Option<Told> {
                 line(&matched.value)
             ))
         }
-        ConnectionState::Lost { why } => Told::Trouble(format!("connection lost: {}", line(&why.to_string()))),
+        ConnectionState::Lost { why } => {
+            Told::Trouble(format!("connection lost: {}", line(&why.to_string())))
+        }
         ConnectionState::BackingOff { why, retry_in } => {
             let next = format!("next attempt in {}", span(*retry_in));
             Told::Trouble(match refused(why) {
@@ -87,13 +89,14 @@ fn outgoing(to: &str, state: &OutgoingState) -> Told {
         OutgoingState::Accepted { status } if status.code() == 202 => {
             Told::Result(format!("accepted for {to} (202): the server keeps it until it can be delivered"))
         }
-        OutgoingState::Accepted { status } => Told::Result(format!("accepted by {to} ({status})")),
+        OutgoingState::Accepted { status } => Told::Result(format!("accepted for {to} ({status})")),
         OutgoingState::Failed { why, .. } => {
             Told::Trouble(format!("the message for {to} was not delivered: {}", line(&why.to_string())))
         }
-        OutgoingState::Unknown { why, .. } => {
-            Told::Trouble(format!("what became of the message for {to} is not known: {}", line(&why.to_string())))
-        }
+        OutgoingState::Unknown { why, .. } => Told::Trouble(format!(
+            "what became of the message for {to} is not known: {}",
+            line(&why.to_string())
+        )),
     }
 }
 
@@ -104,7 +107,9 @@ fn incoming(message: &Incoming) -> String {
         None => line(message.from.as_str()).into_owned(),
     };
     match message.text() {
-        Some(text) => format!("{from}: {}", printable::lines(&text).trim_end_matches('\n').replace('\n', "\n  ")),
+        Some(text) => {
+            format!("{from}: {}", printable::lines(&text).trim_end_matches('\n').replace('\n', "\n  "))
+        }
         None => format!("{from}: [{} bytes of {}]", message.body.len(), line(&message.content_type)),
     }
 }

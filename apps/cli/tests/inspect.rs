@@ -1,4 +1,12 @@
 //! `aldis inspect` beyond the vectors: streams, files that are none, and what a person sees.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test: what cannot be had fails it"
+)]
 
 use serde_json::Value;
 use std::io::Write;
@@ -27,7 +35,8 @@ fn objects(output: &Output) -> Vec<Value> {
 /// The judgements of a stream, and the exit status.
 fn stream(text: &str) -> (Vec<String>, Option<i32>) {
     let output = inspect(&["--stream", "--json", "-"], text.as_bytes());
-    let judgements = objects(&output).into_iter().map(|object| object["judgement"].as_str().unwrap().to_owned());
+    let judgements =
+        objects(&output).into_iter().map(|object| object["judgement"].as_str().unwrap().to_owned());
     (judgements.collect(), output.status.code())
 }
 
@@ -51,7 +60,8 @@ fn a_stream_whose_framing_is_lost_closes() {
 fn a_stream_that_ends_inside_a_message_says_so() {
     let message = format!("{OPTIONS}Content-Length: 5\r\n\r\nhello");
     for cut in [1, 20, message.len() - 7, message.len() - 6, message.len() - 5, message.len() - 1] {
-        let output = inspect(&["--stream", "--json", "-"], format!("{message}{}", &message[..cut]).as_bytes());
+        let output =
+            inspect(&["--stream", "--json", "-"], format!("{message}{}", &message[..cut]).as_bytes());
         let objects = objects(&output);
         assert_eq!(objects.len(), 2, "cut at {cut}");
         assert_eq!(objects[1]["judgement"], "close", "cut at {cut}");

@@ -1,4 +1,12 @@
 //! `aldis inspect --json` over every vector of `tests/vectors`, seen from outside: the binary, its output, its status.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test: what cannot be had fails it"
+)]
 
 use serde_json::Value;
 use std::collections::BTreeMap;

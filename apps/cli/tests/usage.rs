@@ -1,4 +1,12 @@
 //! What the command does with what people type, seen from outside: no network is touched by any of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test: what cannot be had fails it"
+)]
 
 use std::io::Write;
 use std::path::Path;
@@ -52,7 +60,9 @@ fn wrong_usage_ends_with_2() {
 
 #[test]
 fn commands_of_a_later_version_say_so() {
-    for arguments in [&["chat", "bob"][..], &["doctor", "example.test", "--json"], &["trust", "check", "--roots", "x"]] {
+    for arguments in
+        [&["chat", "bob"][..], &["doctor", "example.test", "--json"], &["trust", "check", "--roots", "x"]]
+    {
         refused(arguments, "comes in a later version");
     }
 }
@@ -95,10 +105,7 @@ fn values_that_are_none_name_their_option() {
 #[test]
 fn what_this_version_lacks_is_refused_and_never_ignored() {
     for arguments in [
-        &["register", "--crl", "x"][..],
-        &["register", "--client-cert", "x", "--client-key", "y"],
-        &["register", "--pkcs12", "x"],
-        &["register", "--flows", "2"],
+        &["register", "--flows", "2"][..],
         &["register", "--store", "x"],
         &["register", "--trace", "x"],
         &["send", "bob", "hello", "--request-receipts"],
@@ -112,7 +119,11 @@ fn what_this_version_lacks_is_refused_and_never_ignored() {
 fn roots_that_cannot_be_read_are_named_with_the_reason() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("empty.pem"), "").unwrap();
-    std::fs::write(home.path().join("bad.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    std::fs::write(
+        home.path().join("bad.pem"),
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
     for (option, file, words) in [
         ("--roots", "missing.pem", "No such file"),
         ("--roots", "empty.pem", "no certificate"),
@@ -124,6 +135,42 @@ fn roots_that_cannot_be_read_are_named_with_the_reason() {
         fails_with(2, &output, file);
         fails_with(2, &output, option);
     }
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be_are_named_with_the_reason() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("empty"), "").unwrap();
+    std::fs::write(home.path().join("text"), "hello").unwrap();
+    std::fs::write(home.path().join("bad.crl"), "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
+        .unwrap();
+    for (options, words) in [
+        (&["--crl", "missing"][..], "--crl: missing cannot be read"),
+        (&["--crl", "empty"], "--crl: empty"),
+        (&["--crl", "bad.crl"], "--crl: bad.crl is no revocation list"),
+        (&["--client-cert", "missing", "--client-key", "text"], "--client-cert: missing cannot be read"),
+        (&["--client-cert", "text", "--client-key", "missing"], "--client-key: missing cannot be read"),
+        (&["--client-cert", "text", "--client-key", "text"], "--client-cert: text"),
+        (&["--pkcs12", "missing"], "--pkcs12: missing cannot be read"),
+        (&["--pkcs12", "text"], "--pkcs12: text"),
+    ] {
+        let output =
+            aldis(home.path()).arg("register").args(ALICE).arg("--once").args(options).output().unwrap();
+        fails_with(2, &output, words);
+    }
+}
+
+#[test]
+fn the_environment_does_not_choose_the_systems_roots() {
+    let home = tempfile::tempdir().unwrap();
+    let output = aldis(home.path())
+        .arg("register")
+        .args(ALICE)
+        .args(["--once", "--system-roots"])
+        .env("SSL_CERT_FILE", "/nonexistent/evil.pem")
+        .output()
+        .unwrap();
+    fails_with(2, &output, "--system-roots: the variable SSL_CERT_FILE");
 }
 
 #[test]
@@ -141,8 +188,13 @@ fn passwords_that_cannot_be_used_are_refused_and_never_shown() {
         fails_with(2, &output, words);
         assert!(!text(&output.stderr).contains("builder"));
     }
-    let output =
-        aldis(home.path()).arg("register").args(ALICE).arg("--once").env("ALDIS_PASSWORD", "").output().unwrap();
+    let output = aldis(home.path())
+        .arg("register")
+        .args(ALICE)
+        .arg("--once")
+        .env("ALDIS_PASSWORD", "")
+        .output()
+        .unwrap();
     fails_with(2, &output, "ALDIS_PASSWORD is set but empty");
 }
 
@@ -150,7 +202,8 @@ fn passwords_that_cannot_be_used_are_refused_and_never_shown() {
 fn a_configuration_file_that_is_wrong_is_named_with_line_and_key() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("aldis.toml");
-    std::fs::write(&file, "[accounts.home]\naccount = \"sip:alice@example.test\"\nproxy = \"a b\"\n").unwrap();
+    std::fs::write(&file, "[accounts.home]\naccount = \"sip:alice@example.test\"\nproxy = \"a b\"\n")
+        .unwrap();
     let output = aldis(home.path()).args(["register", "--once", "--config", "aldis.toml"]).output().unwrap();
     fails_with(2, &output, "aldis.toml, line 3, key `proxy`:");
     std::fs::write(&file, "[accounts.home]\naccuont = \"sip:alice@example.test\"\n").unwrap();
@@ -168,8 +221,10 @@ fn the_configuration_file_of_the_platform_is_found() {
     let folder = home.path().join("xdg/aldis");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("config.toml"), "[accounts.home]\naccount = \"nobody\"\n").unwrap();
-    let output =
-        aldis(home.path()).args(["register", "--once"]).env("XDG_CONFIG_HOME", home.path().join("xdg")).output();
+    let output = aldis(home.path())
+        .args(["register", "--once"])
+        .env("XDG_CONFIG_HOME", home.path().join("xdg"))
+        .output();
     fails_with(2, &output.unwrap(), "aldis/config.toml, line 2, key `account`: \"nobody\"");
 }
 
@@ -178,7 +233,8 @@ fn messages_that_cannot_be_sent_end_with_2() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("binary"), [0xff, 0xfe]).unwrap();
     std::fs::write(home.path().join("large"), vec![b'x'; 100 << 10]).unwrap();
-    let send = |more: &[&str]| aldis(home.path()).args(["send", "bob"]).args(ALICE).args(more).output().unwrap();
+    let send =
+        |more: &[&str]| aldis(home.path()).args(["send", "bob"]).args(ALICE).args(more).output().unwrap();
     fails_with(2, &send(&["--file", "missing"]), "missing cannot be read");
     fails_with(2, &send(&["--file", "binary"]), "not UTF-8");
     fails_with(2, &send(&["--file", "large"]), "too large");

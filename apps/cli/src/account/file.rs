@@ -213,7 +213,8 @@ impl ConfigFile {
             };
         }
         if let Some(address) = choice.address {
-            let same = |section: &&Section| section.account.as_ref().is_some_and(|own| own.as_ref() == address);
+            let same =
+                |section: &&Section| section.account.as_ref().is_some_and(|own| own.as_ref() == address);
             let section = self.content.accounts.values().find(same);
             return match section {
                 None if choice.file.is_some() => {
@@ -254,7 +255,8 @@ mod tests {
         ConfigFile::parse(Path::new("aldis.toml"), text.into()).map_err(|error| error.to_string())
     }
 
-    const TWO: &str = "[accounts.home]\naccount = \"sip:a@home.test\"\n[accounts.work]\naccount = \"sip:a@work.test\"\n";
+    const TWO: &str =
+        "[accounts.home]\naccount = \"sip:a@home.test\"\n[accounts.work]\naccount = \"sip:a@work.test\"\n";
 
     fn address(file: &ConfigFile, choice: Choice<'_>) -> Result<Option<String>, String> {
         let section = file.choose(choice).map_err(|error| error.to_string())?;

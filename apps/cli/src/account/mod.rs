@@ -1,5 +1,6 @@
 //! From options, configuration file and environment to a [`Config`] that a phone can start with.
 
+mod client_certificate;
 mod file;
 mod instance;
 mod origin;
@@ -10,7 +11,6 @@ mod trust;
 
 pub(crate) use recipient::recipient;
 
-use self::origin::Given;
 use self::settings::Settings;
 use crate::args::{self, MinTls};
 use crate::failure::{Exit, Failure};
@@ -18,7 +18,6 @@ use crate::output::Output;
 use aldis::Config;
 use aldis::net::TlsVersion;
 use aldis_sip::Uri;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a one-shot command may take when nobody says: as long as a SIP transaction (RFC 3261 §17.1.2.2, Timer F).
@@ -70,6 +69,10 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
             MinTls::Tls13 => TlsVersion::Tls13,
         });
     }
+    config = config.revocation_lists(trust::revocation_lists(&settings)?);
+    if let Some(certificate) = client_certificate::find(&settings, out)? {
+        config = config.client_certificate(&certificate);
+    }
     if let Some(name) = &settings.display_name {
         config = name.read(|text| config.display_name(text))?;
     }
@@ -115,7 +118,12 @@ fn place(mut config: Config, settings: &Settings) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn instance_of(config: Config, settings: &Settings, address: &Uri<'_>, stay: Stay) -> Result<Config, Failure> {
+fn instance_of(
+    config: Config,
+    settings: &Settings,
+    address: &Uri<'_>,
+    stay: Stay,
+) -> Result<Config, Failure> {
     if let Some(given) = &settings.instance {
         return given.read(|text| config.instance(text));
     }
@@ -131,22 +139,14 @@ fn instance_of(config: Config, settings: &Settings, address: &Uri<'_>, stay: Sta
 
 /// What the contract has and the library has not yet: refused, so that nobody believes it to be in force.
 fn refuse_what_is_not_there(args: &args::Account, settings: &Settings) -> Result<(), Failure> {
-    let later = "this version does not support it yet; leave it away";
     if let Some(flows) = settings.flows.as_ref().filter(|flows| flows.value > 1) {
         return Err(flows.wrong("this version keeps one connection; leave it away or say 1"));
     }
     if let Some(store) = settings.store.as_ref().filter(|store| store.value.as_os_str() != NO_STORE) {
         return Err(store.wrong("this version keeps outbox and inbox in memory; leave it away or say none"));
     }
-    let not_there: [Option<&Given<PathBuf>>; 2] = [settings.crls.first(), settings.client_certificate.as_ref()];
-    if let Some(given) = not_there.into_iter().flatten().next() {
-        return Err(given.wrong(later));
-    }
-    if let Some(given) = &settings.system_roots {
-        return Err(given.wrong(later));
-    }
     if args.trace.is_some() {
-        return Err(Failure::usage(format_args!("--trace: {later}")));
+        return Err(Failure::usage("--trace: this version does not support it yet; leave it away."));
     }
     Ok(())
 }

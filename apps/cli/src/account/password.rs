@@ -51,19 +51,24 @@ pub(super) fn find(
     }
     match std::env::var(VARIABLE) {
         Ok(text) if text.is_empty() => {
-            return Err(Failure::usage(format_args!("{VARIABLE} is set but empty: set it to the password, or unset it.")));
+            return Err(Failure::usage(format_args!(
+                "{VARIABLE} is set but empty: set it to the password, or unset it."
+            )));
         }
         Ok(text) => return Ok(Some(Secret::new(text))),
         Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(Failure::usage(format_args!("{VARIABLE} is not UTF-8 text, which a password must be.")));
+            return Err(Failure::usage(format_args!(
+                "{VARIABLE} is not UTF-8 text, which a password must be."
+            )));
         }
         Err(std::env::VarError::NotPresent) => {}
     }
     if !out.is_watched() {
         return Ok(None);
     }
-    let text = rpassword::prompt_password(format!("Password for {who}: "))
-        .map_err(|error| Failure::usage(format_args!("The password cannot be asked for: {error}. Use --password-file.")))?;
+    let text = rpassword::prompt_password(format!("Password for {who}: ")).map_err(|error| {
+        Failure::usage(format_args!("The password cannot be asked for: {error}. Use --password-file."))
+    })?;
     Ok((!text.is_empty()).then(|| Secret::new(text)))
 }
 

@@ -6,7 +6,9 @@ use aldis_sip::{Domain, Fault, Scheme, Uri};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidRecipient {
     /// Nothing was given.
-    #[error("The recipient is empty. Give an address such as sip:bob@example.test, or a name of your own domain such as bob.")]
+    #[error(
+        "The recipient is empty. Give an address such as sip:bob@example.test, or a name of your own domain such as bob."
+    )]
     Empty,
     /// Not an address.
     #[error("{text:?} is not an address: {fault}. An address looks like sip:bob@example.test.")]

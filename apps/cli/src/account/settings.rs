@@ -36,7 +36,9 @@ pub(crate) struct Settings {
     pub allow_wildcard: bool,
     pub min_tls: Option<Given<MinTls>>,
     pub require_pq: bool,
-    pub client_certificate: Option<Given<PathBuf>>,
+    pub client_cert: Option<Given<PathBuf>>,
+    pub client_key: Option<Given<PathBuf>>,
+    pub pkcs12: Option<Given<PathBuf>>,
 }
 
 impl Settings {
@@ -68,7 +70,9 @@ impl Settings {
 fn no_file(name: &str) -> String {
     let place = ConfigFile::default_path()
         .map_or_else(|| "nowhere, since this user has no home".to_owned(), |path| path.display().to_string());
-    format!("--use {name}: there is no configuration file. It would be {place}; name another one with --config FILE.")
+    format!(
+        "--use {name}: there is no configuration file. It would be {place}; name another one with --config FILE."
+    )
 }
 
 /// Takes settings from the two places, the command line first.
@@ -78,7 +82,12 @@ struct Pick<'a> {
 }
 
 impl Pick<'_> {
-    fn one<T: Clone>(self, name: &'static str, option: Option<&T>, key: Option<&Spanned<T>>) -> Option<Given<T>> {
+    fn one<T: Clone>(
+        self,
+        name: &'static str,
+        option: Option<&T>,
+        key: Option<&Spanned<T>>,
+    ) -> Option<Given<T>> {
         match (option, key, self.file) {
             (Some(value), _, _) => Some(Given { value: value.clone(), origin: Origin::Option(name) }),
             (None, Some(value), Some(file)) => Some(file.given(name.trim_start_matches('-'), value)),
@@ -90,7 +99,12 @@ impl Pick<'_> {
         self.one(name, option.then_some(&true), key).filter(|given| given.value)
     }
 
-    fn many<T: Clone>(self, name: &'static str, options: &[T], key: Option<&Spanned<Vec<T>>>) -> Vec<Given<T>> {
+    fn many<T: Clone>(
+        self,
+        name: &'static str,
+        options: &[T],
+        key: Option<&Spanned<Vec<T>>>,
+    ) -> Vec<Given<T>> {
         if !options.is_empty() {
             let given = |value: &T| Given { value: value.clone(), origin: Origin::Option(name) };
             return options.iter().map(given).collect();
@@ -136,21 +150,25 @@ fn merge(args: &args::Account, section: &Section, file: Option<&ConfigFile>) -> 
         (Some(value), _) => Some(Given { value, origin: Origin::Option("--resolver") }),
         (None, Some(given)) => {
             let value = given.read(|text| {
-                text.parse().map_err(|_| format!("{text:?} is not an address with a port, such as 192.0.2.1:53"))
+                text.parse()
+                    .map_err(|_| format!("{text:?} is not an address with a port, such as 192.0.2.1:53"))
             })?;
             Some(Given { value, origin: given.origin })
         }
         (None, None) => None,
     };
-    let client_certificate = pick
-        .one("--client-cert", args.client_cert.as_ref(), section.client_cert.as_ref())
-        .or_else(|| pick.one("--client-key", args.client_key.as_ref(), section.client_key.as_ref()))
-        .or_else(|| pick.one("--pkcs12", args.pkcs12.as_ref(), section.pkcs12.as_ref()));
+    // So do a certificate and its key, in whatever file.
+    let names_certificate = args.client_cert.is_some() || args.pkcs12.is_some();
+    let certified = Pick { file: file.filter(|_| !names_certificate) };
     let settings = Settings {
         account: pick.one("--account", args.account.as_ref(), section.account.as_ref()),
         display_name: pick.one("--display-name", args.display_name.as_ref(), section.display_name.as_ref()),
         auth_user: pick.one("--auth-user", args.auth_user.as_ref(), section.auth_user.as_ref()),
-        password_file: pick.one("--password-file", args.password_file.as_ref(), section.password_file.as_ref()),
+        password_file: pick.one(
+            "--password-file",
+            args.password_file.as_ref(),
+            section.password_file.as_ref(),
+        ),
         instance: pick.one("--instance", args.instance.as_ref(), section.instance.as_ref()),
         expires: pick.one("--expires", args.expires.as_ref(), section.expires.as_ref()),
         flows: pick.one("--flows", args.flows.as_ref(), section.flows.as_ref()),
@@ -168,15 +186,19 @@ fn merge(args: &args::Account, section: &Section, file: Option<&ConfigFile>) -> 
         revocation: pick.word("--revocation", args.revocation, section.revocation.as_ref())?,
         pins: pick.many("--pin", &args.pin, section.pin.as_ref()),
         level: pick.word("--level", args.level, section.level.as_ref())?,
-        allow_wildcard: pick.flag("--allow-wildcard", args.allow_wildcard, section.allow_wildcard.as_ref()).is_some(),
+        allow_wildcard: pick
+            .flag("--allow-wildcard", args.allow_wildcard, section.allow_wildcard.as_ref())
+            .is_some(),
         min_tls: pick.word("--min-tls", args.min_tls, section.min_tls.as_ref())?,
         require_pq: pick.flag("--require-pq", args.require_pq, section.require_pq.as_ref()).is_some(),
-        client_certificate,
+        client_cert: certified.one("--client-cert", args.client_cert.as_ref(), section.client_cert.as_ref()),
+        client_key: certified.one("--client-key", args.client_key.as_ref(), section.client_key.as_ref()),
+        pkcs12: certified.one("--pkcs12", args.pkcs12.as_ref(), section.pkcs12.as_ref()),
     };
     match (&settings.roots, settings.add_roots.first(), &settings.system_roots) {
-        (Some(roots), Some(_), _) | (Some(roots), None, Some(_)) => {
-            Err(roots.wrong("these are to be the only roots, but others are named beside them; leave one of the two away"))
-        }
+        (Some(roots), Some(_), _) | (Some(roots), None, Some(_)) => Err(roots.wrong(
+            "these are to be the only roots, but others are named beside them; leave one of the two away",
+        )),
         _ => Ok(settings),
     }
 }
@@ -216,7 +238,9 @@ add-roots = ["b.pem"]
         let file = folder.path().join("config.toml");
         std::fs::write(&file, FILE).unwrap();
         let line = ["aldis", "register", "--config", file.to_str().unwrap()];
-        let Command::Register(register) = Cli::parse_from(line.iter().chain(options)).command else { unreachable!() };
+        let Command::Register(register) = Cli::parse_from(line.iter().chain(options)).command else {
+            panic!("it is the command register")
+        };
         (folder, Settings::gather(&register.account))
     }
 

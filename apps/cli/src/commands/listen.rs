@@ -3,12 +3,12 @@
 use super::finish;
 use super::register::Standing;
 use crate::account::{self, Stay};
-use aldis::{Event, Incoming, MessageId, Outgoing};
 use crate::args;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::printable;
 use crate::session::{Next, Session, Steps};
+use aldis::{Event, Incoming, MessageId, Outgoing};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,7 +24,8 @@ pub(crate) async fn run(args: &args::Listen, out: &mut Output) -> Outcome {
     }
     let mut session = Session::start(ready.config, Steps::AreProgress, out)?;
     session.phone.register();
-    let mut listening = Listening { left: args.count, echo: args.echo, timeout: ready.timeout, ..Listening::default() };
+    let mut listening =
+        Listening { left: args.count, echo: args.echo, timeout: ready.timeout, ..Listening::default() };
     let outcome = listening.run(&mut session).await;
     finish(session, outcome).await
 }

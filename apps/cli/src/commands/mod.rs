@@ -15,10 +15,9 @@ use std::future::Future;
 /// # Errors
 /// The command's own, or an internal one.
 pub(crate) fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Internal, format_args!("The runtime does not start: {error}.")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Exit::Internal, format_args!("The runtime does not start: {error}."))
+    })?;
     runtime.block_on(command)
 }
 

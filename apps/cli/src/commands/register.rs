@@ -2,13 +2,13 @@
 
 use super::finish;
 use crate::account::{self, Stay};
-use aldis::{ConnectionState, Event, RegistrationState};
 use crate::args;
 use crate::ending;
 use crate::failure::{Exit, Outcome};
 use crate::output::Output;
-use crate::tell;
 use crate::session::{Next, Session, Steps};
+use crate::tell;
+use aldis::{ConnectionState, Event, RegistrationState};
 use tokio::time::Instant;
 
 /// Registers, and stays unless it is to be once.
@@ -46,8 +46,12 @@ async fn once(session: &mut Session<'_>, deadline: Instant) -> Outcome {
             Event::Registration(RegistrationState::Failed { why, status, .. }) => {
                 return Err(ending::registration(&why, status));
             }
-            Event::Connection(ConnectionState::BackingOff { .. }) if asked => return Err(ending::no_answer(UNKNOWN)),
-            Event::Connection(ConnectionState::BackingOff { why, .. }) => return Err(ending::no_connection(&why)),
+            Event::Connection(ConnectionState::BackingOff { why, .. }) if asked => {
+                return Err(ending::lost(&why, UNKNOWN));
+            }
+            Event::Connection(ConnectionState::BackingOff { why, .. }) => {
+                return Err(ending::no_connection(&why));
+            }
             Event::Connection(ConnectionState::Connected(_)) => connected = true,
             _ => {}
         }

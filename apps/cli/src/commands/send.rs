@@ -2,13 +2,16 @@
 
 use super::finish;
 use crate::account::{self, Ready, Stay};
-use aldis::{ConnectionState, Event, MessageFailure, MessageId, Outgoing, OutgoingState, SendError, Trouble};
 use crate::args;
 use crate::ending;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::tell;
 use crate::session::{Next, Session, Steps};
+use crate::tell;
+use aldis::{
+    ConnectionState, Event, MessageFailure, MessageId, Outgoing, OutgoingState, SendError, Trouble,
+    UnknownReason,
+};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
@@ -47,7 +50,10 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
         let event = match session.next(Some(until)).await? {
             Next::Event(event) => event,
             Next::TimedOut if withdrawn.is_some() => {
-                return Err(Failure::new(Exit::Internal, "The phone does not say what became of the message."));
+                return Err(Failure::new(
+                    Exit::Internal,
+                    "The phone does not say what became of the message.",
+                ));
             }
             Next::TimedOut => {
                 withdrawn = Some(ending::no_connection_in_time(last_trouble.as_ref()));
@@ -67,12 +73,18 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
                     return Err(withdrawn.unwrap_or_else(|| Failure::silent(Exit::Unreachable)));
                 }
                 OutgoingState::Failed { why, status } => return Err(ending::message(&why, status)),
-                OutgoingState::Unknown { why, .. } => return Err(ending::unknown(&why)),
+                OutgoingState::Unknown { why: UnknownReason::Stopped, .. } => {
+                    return Err(ending::unknown(NO_ANSWER));
+                }
+                OutgoingState::Unknown { why, .. } => return Err(ending::unknown(&why.to_string())),
                 OutgoingState::Queued | OutgoingState::Sending => {}
             },
             // What cannot pass by itself is not waited for.
-            Event::Connection(ConnectionState::BackingOff { why, .. }) if withdrawn.is_none() && !may_pass(&why) => {
+            Event::Connection(ConnectionState::BackingOff { why, .. })
+                if withdrawn.is_none() && !may_pass(&why) =>
+            {
                 withdrawn = Some(ending::no_connection(&why));
+                session.will_tell();
                 session.phone.withdraw(id);
             }
             Event::Connection(ConnectionState::BackingOff { why, .. }) => last_trouble = Some(why),
@@ -80,6 +92,8 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
         }
     }
 }
+
+const NO_ANSWER: &str = "no answer came within the time; the message may or may not have arrived";
 
 /// How long withdrawing may take.
 const WITHDRAWING: std::time::Duration = std::time::Duration::from_secs(5);
@@ -95,9 +109,13 @@ fn may_pass(why: &Trouble) -> bool {
 fn refused(error: &SendError) -> Failure {
     match error {
         SendError::Recipient { .. } => Failure::usage(format_args!("{error}. Nothing was sent.")),
-        SendError::ContentType(_) => Failure::usage(format_args!("--content-type: {error}. Nothing was sent.")),
+        SendError::ContentType(_) => {
+            Failure::usage(format_args!("--content-type: {error}. Nothing was sent."))
+        }
         SendError::TooLarge { limit, size } => too_large(*limit, *size),
-        SendError::QueueFull(_) | SendError::Stopped => Failure::new(Exit::Internal, format_args!("{error}.")),
+        SendError::QueueFull(_) | SendError::Stopped => {
+            Failure::new(Exit::Internal, format_args!("{error}."))
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::{CUT_SHORT, Found};
 use aldis_sip::fields::{Contact, MaxForwards, Via};
-use aldis_sip::{Capabilities, Defect, Judgement, Message, NameAddr, Params, Place, Problem, StartLine, passed_over};
+use aldis_sip::{
+    Capabilities, Defect, Judgement, Message, NameAddr, Params, Place, Problem, StartLine, passed_over,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -108,7 +110,10 @@ fn message_facts(message: &Message, remaining: usize) -> Vec<(&'static str, Valu
         ("remaining", remaining.into()),
         (
             "headers",
-            message.fields().map(|field| Value::Array(vec![field.name.into(), text_or_bytes(field.value)])).collect(),
+            message
+                .fields()
+                .map(|field| Value::Array(vec![field.name.into(), text_or_bytes(field.value)]))
+                .collect(),
         ),
         ("warnings", passed_over(message).iter().map(|defect| Value::from(defect.to_string())).collect()),
         ("endpoint_status", endpoint.into()),
@@ -123,7 +128,8 @@ fn text_or_bytes(value: &[u8]) -> Value {
 }
 
 fn via_facts(via: &Via<'_>) -> Value {
-    let parameter = |name: &str| via.params.get(name).map(|value| value.map_or_else(Default::default, |v| v.text()));
+    let parameter =
+        |name: &str| via.params.get(name).map(|value| value.map_or_else(Default::default, |v| v.text()));
     json!({
         "transport": via.transport,
         "sent_by": via.sent_by.to_string(),

@@ -49,7 +49,9 @@ pub(super) fn of(file: &str, found: &Found<'_>) -> String {
             fault(defect, true, &mut out);
         }
         Judgement::Close(defect) => {
-            out.plain(&format!("{file}: the connection must close; nobody knows where the next message begins"));
+            out.plain(&format!(
+                "{file}: the connection must close; nobody knows where the next message begins"
+            ));
             fault(defect, false, &mut out);
         }
     }

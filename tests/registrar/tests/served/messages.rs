@@ -303,7 +303,7 @@ async fn malformed_requests_are_refused_and_the_connection_goes_on() {
         alice.send(&broken).await;
         assert_eq!(code(&alice.message().await), status);
     }
-    let received = registrar.log().into_iter().filter(|e| e.received().is_some()).next_back().unwrap();
+    let received = registrar.log().into_iter().rfind(|e| e.received().is_some()).unwrap();
     assert_eq!(received.received().unwrap().text(), whole, "the log has the bytes as they came");
     alice.send("OPTIONS x SIP/2.0\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n").await;
     assert!(matches!(alice.next().await, Came::Closed));

@@ -39,7 +39,10 @@ pub(crate) async fn run(out: &mut Output) -> Outcome {
         .offline(Offline::Store);
     let registrar = Registrar::start(options).await.map_err(|error| broken("the server", &error))?;
     let policy = policy(&registrar)?;
-    story.fact(&format!("It listens on {}, with a certificate of an authority made for this run.", registrar.address()))?;
+    story.fact(&format!(
+        "It listens on {}, with a certificate of an authority made for this run.",
+        registrar.address()
+    ))?;
 
     let alices = arrive(&alice, &registrar, &policy, &mut story).await?;
     let bobs = arrive(&bob, &registrar, &policy, &mut story).await?;

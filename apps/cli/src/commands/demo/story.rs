@@ -55,7 +55,8 @@ impl<'o> Story<'o> {
             return Ok(self.out.json(&json!({"event": "demo", "step": self.steps, "fact": text}))?);
         }
         for line in text.lines() {
-            let line = style.map_or_else(|| line.to_owned(), |style| self.out.styled(To::Results, style, line));
+            let line =
+                style.map_or_else(|| line.to_owned(), |style| self.out.styled(To::Results, style, line));
             self.out.line(&format!("   {line}"))?;
         }
         Ok(())

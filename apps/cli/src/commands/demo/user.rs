@@ -4,7 +4,9 @@ use super::story::Story;
 use super::{DOMAIN, broken};
 use crate::failure::Failure;
 use aldis::trust::Policy;
-use aldis::{Config, Connected, ConnectionState, Event, Incoming, Outgoing, OutgoingState, Phone, RegistrationState};
+use aldis::{
+    Config, Connected, ConnectionState, Event, Incoming, Outgoing, OutgoingState, Phone, RegistrationState,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,9 +74,9 @@ impl User {
                 }
             }
         };
-        timeout(PATIENCE, look)
-            .await
-            .map_err(|_| broken(self.name, &format_args!("{what} did not come within {} s", PATIENCE.as_secs())))?
+        timeout(PATIENCE, look).await.map_err(|_| {
+            broken(self.name, &format_args!("{what} did not come within {} s", PATIENCE.as_secs()))
+        })?
     }
 
     /// States the intent to be registered.
@@ -92,7 +94,9 @@ impl User {
                     connected = Some(facts.clone());
                     None
                 }
-                Event::Registration(RegistrationState::Registered { expires_in, .. }) => Some(expires_in.as_secs()),
+                Event::Registration(RegistrationState::Registered { expires_in, .. }) => {
+                    Some(expires_in.as_secs())
+                }
                 _ => None,
             })
             .await?;
@@ -105,7 +109,9 @@ impl User {
         let sent = self.phone.send(&to.address(), Outgoing::text(text)).await;
         let ours = sent.map_err(|error| broken(self.name, &error))?;
         self.wait("the answer to the message", story, |event| match event {
-            Event::Outgoing { id, state: OutgoingState::Accepted { status }, .. } if *id == ours => Some(status.code()),
+            Event::Outgoing { id, state: OutgoingState::Accepted { status }, .. } if *id == ours => {
+                Some(status.code())
+            }
             _ => None,
         })
         .await
