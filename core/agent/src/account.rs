@@ -27,7 +27,7 @@ pub struct Account {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAccount {
     /// Not a URI.
-    #[error("{text:?} is not a SIP address: {fault}")]
+    #[error("{text:?} is not an address of record such as sip:alice@example.org: {fault}")]
     NotAUri {
         /// What was given.
         text: String,
@@ -35,7 +35,7 @@ pub enum InvalidAccount {
         fault: aldis_sip::Fault,
     },
     /// Not `sip:user@domain`.
-    #[error("{0:?} is not an address of record; it has the form sip:user@domain")]
+    #[error("{0:?} is not an address of record, which has the form sip:alice@example.org and nothing more")]
     NotAnAddressOfRecord(String),
     /// The domain, or the proxy's host, cannot be an identity.
     #[error(transparent)]

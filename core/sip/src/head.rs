@@ -66,7 +66,7 @@ pub(crate) struct Head {
     /// The first defect among the header lines.
     pub defect: Option<Box<Defect>>,
     /// Where bytes were left out by unfolding: position in `bytes`, and how many in all up to there.
-    pub folds: Box<[(usize, usize)]>,
+    pub folds: Box<[(u16, u16)]>,
 }
 
 /// A set of headers, one bit each.
@@ -98,9 +98,18 @@ const _: () = assert!((Header::Other as u8) < 128, "HeaderSet has a bit for each
 impl Head {
     /// The offset, as received, of a position in the head.
     pub fn received_offset(&self, at: usize) -> usize {
-        let before = self.folds.partition_point(|(position, _)| *position <= at);
-        let left_out = before.checked_sub(1).and_then(|last| self.folds.get(last)).map_or(0, |(_, sum)| *sum);
-        at + left_out
+        let before = self.folds.partition_point(|(position, _)| usize::from(*position) <= at);
+        at + self.left_out(before)
+    }
+
+    /// The length of the head as received, with the empty line.
+    pub fn received_length(&self) -> usize {
+        self.bytes.len() + self.left_out(self.folds.len())
+    }
+
+    /// How many bytes the first `folds` folds left out.
+    fn left_out(&self, folds: usize) -> usize {
+        folds.checked_sub(1).and_then(|last| self.folds.get(last)).map_or(0, |(_, sum)| usize::from(*sum))
     }
 }
 
@@ -390,7 +399,7 @@ fn request_line(line: &[u8], at: usize) -> Result<Start, (usize, Problem)> {
 }
 
 /// Replaces every fold (white space, CR LF, white space) by one space (RFC 3261 §7.3.1), and says where.
-fn unfold(head: &[u8]) -> (Vec<u8>, Vec<(usize, usize)>) {
+fn unfold(head: &[u8]) -> (Vec<u8>, Vec<(u16, u16)>) {
     let mut out = Vec::with_capacity(head.len());
     let mut folds = Vec::new();
     let mut left_out = 0;
@@ -418,7 +427,12 @@ fn unfold(head: &[u8]) -> (Vec<u8>, Vec<(usize, usize)>) {
             out.push(b' ');
         }
         left_out += line.len() - kept + white - usize::from(!joins);
-        folds.push((out.len(), left_out));
+        // Both are below MAX_HEAD. Folds at one place are one.
+        let fold = (out.len() as u16, left_out as u16);
+        match folds.last_mut() {
+            Some(last) if joins => *last = fold,
+            _ => folds.push(fold),
+        }
     }
     (out, folds)
 }

@@ -107,9 +107,11 @@ pub(crate) mod class {
 
 /// Where the run of bytes of the classes in `mask` that begins at `at` ends.
 #[inline]
-pub(crate) fn run(bytes: &[u8], at: usize, mask: u16) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|b| !class::is(*b, mask)).unwrap_or(rest.len())
+pub(crate) fn run(bytes: &[u8], mut at: usize, mask: u16) -> usize {
+    while bytes.get(at).is_some_and(|b| class::is(*b, mask)) {
+        at += 1;
+    }
+    at
 }
 
 /// Where the white space that begins at `at` ends.
@@ -208,7 +210,9 @@ impl<'a> Cursor<'a> {
     /// Takes the longest run of bytes of the classes in `mask` (all of them ASCII), which may be empty.
     #[inline]
     pub fn take_class(&mut self, mask: u16) -> &'a str {
-        self.take_while(|b| class::is(b, mask))
+        let from = self.at;
+        self.at = run(self.text.as_bytes(), from, mask);
+        self.text.get(from..self.at).unwrap_or_default()
     }
 
     /// Takes the longest run of bytes for which `keep` holds, which may be empty. `keep` must treat

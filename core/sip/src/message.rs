@@ -156,7 +156,7 @@ impl Message {
 
     /// The length of the head as received, with the empty line, in bytes.
     pub fn head_length(&self) -> usize {
-        self.head.bytes.len() + self.head.folds.last().map_or(0, |(_, left_out)| *left_out)
+        self.head.received_length()
     }
 
     /// The first line, or what is wrong with it.

@@ -9,7 +9,7 @@ use crate::judge::Case;
 use crate::path::{self, Link};
 use crate::roots::Anchor;
 use crate::signature::{self, Signature};
-use crate::{Code, Finding, Role, Stage, Who, der, rules, text};
+use crate::{Code, Finding, Role, Who, der, rules, text};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ pub(crate) fn no_match(case: &Case<'_>, leaf: &Link<'_>, no_match: NoMatch) -> F
             Code::CommonNameOnly,
             format!(
                 "Ask the server's operator for a certificate that has {want} among its alternative names \
-                 (subjectAltName). The common name alone has not counted since 2011 (RFC 6125)."
+                 (subjectAltName). The common name alone no longer counts (RFC 9525)."
             ),
         ),
         (None, Some(host)) => (
@@ -457,7 +457,6 @@ fn from_webpki(case: &Case<'_>, walk: &Walk<'_>, error: &webpki::Error) -> Findi
         return name_not_permitted(case, walk, link, nc);
     }
     let leaf = walk.path.first().map(|l| l.facts.summary(l.position, l.role));
-    debug_assert!(code.stage() <= Stage::Path, "{error:?}");
     Finding::new(
         code,
         leaf,

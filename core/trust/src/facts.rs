@@ -344,7 +344,7 @@ const ACCESS_ISSUER: &str = "1.3.6.1.5.5.7.48.2";
 const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
 /// status_request (RFC 6066 §1.1).
 const STATUS_REQUEST: &[u8] = &[5];
-/// id-kp-sipDomain (RFC 5924 §3.1).
+/// id-kp-sipDomain (RFC 5924 §4.1).
 const SIP_DOMAIN: &str = "1.3.6.1.5.5.7.3.20";
 
 /// Features ::= SEQUENCE OF INTEGER (RFC 7633 §6); what cannot be read demands.

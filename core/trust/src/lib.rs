@@ -32,6 +32,8 @@ mod judge;
 mod path;
 mod pins;
 mod policy;
+#[cfg(feature = "policy-file")]
+mod policy_file;
 #[cfg(feature = "serde")]
 mod report;
 mod revocation;
@@ -50,6 +52,8 @@ pub use code::{Code, Stage, Who};
 pub use judge::{MAX_PRESENTED, judge};
 pub use pins::{InvalidPin, Pin};
 pub use policy::{Evidence, Level, Policy, Profile, RevocationMode};
+#[cfg(feature = "policy-file")]
+pub use policy_file::{DomainPolicy, PolicyBook, PolicyFile, PolicyFileError, PolicyFileProblem};
 pub use revocation::crl::{Crl, CrlError};
 pub use roots::{Anchor, Anchors, AnchorsBuilder, Source, UnusableRoot};
 pub use show::{CertificateDetails, UnreadableCertificate};

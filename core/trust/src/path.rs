@@ -2,13 +2,13 @@
 //! own rules, or another one is tried.
 
 use crate::facts::Facts;
-use crate::finding::Sink;
+use crate::finding::{Sink, advice};
 use crate::identity::{self, Identity};
 use crate::judge::Case;
 use crate::revocation;
 use crate::roots::Anchor;
 use crate::{Code, Finding, Matched, MatchedBy, Pin, Profile, Role, Who, rules, text};
-use rustls_pki_types::{CertificateDer, TrustAnchor};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor};
 use std::cell::RefCell;
 use std::sync::Arc;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, VerifiedPath};
@@ -55,7 +55,8 @@ pub(crate) fn find<'a>(case: &'a Case<'a>) -> Result<Box<Candidate<'a>>, NoPath<
             .and_then(|i| anchors.get(i).copied())
             .ok_or_else(|| distrusted.clone())?;
         let links = links(case, path, anchor).ok_or_else(|| distrusted.clone())?;
-        let candidate = Box::new(examine(case, links, anchor));
+        let mut candidate = Box::new(examine(case, links, anchor));
+        second_opinion(&end_entity, &mut candidate);
         let is_accepted = candidate.sink.findings.is_empty();
         let mut best = best.borrow_mut();
         if best.as_ref().is_none_or(|b| candidate.sink.findings.len() < b.sink.findings.len()) {
@@ -77,6 +78,30 @@ pub(crate) fn find<'a>(case: &'a Case<'a>) -> Result<Box<Candidate<'a>>, NoPath<
         (Ok(_), Some(accepted)) if accepted.sink.findings.is_empty() => Ok(accepted),
         (Ok(_), best) => Err(NoPath { error: webpki::Error::CertDistrusted, best }),
         (Err(error), best) => Err(NoPath { error, best }),
+    }
+}
+
+/// The names were read by one parser, and held against name constraints by another: what both do not read alike is
+/// believed by neither.
+fn second_opinion(end_entity: &EndEntityCert<'_>, candidate: &mut Candidate<'_>) {
+    let (Some(matched), Some(leaf)) = (&candidate.matched, candidate.path.first()) else { return };
+    let agrees = if matched.by == MatchedBy::Ip {
+        ServerName::try_from(matched.value.as_str())
+            .is_ok_and(|name| end_entity.verify_is_valid_for_subject_name(&name).is_ok())
+    } else if is_uri(matched) {
+        end_entity.valid_uri_names().any(|uri| text::shown(uri) == matched.value)
+    } else {
+        end_entity.valid_dns_names().any(|name| text::shown(name) == matched.value)
+    };
+    if !agrees {
+        candidate.sink.refuse(Finding::new(
+            Code::MalformedExtension,
+            Some(leaf.facts.summary(leaf.position, leaf.role)),
+            "subjectAltName",
+            "names that every program reads alike",
+            matched.value.clone(),
+            advice::REISSUE,
+        ));
     }
 }
 

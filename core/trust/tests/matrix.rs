@@ -338,6 +338,13 @@ fn names_that_must_be_refused() {
     t.refuse("nul-in-uri", Code::NameMismatch, uri("sip:example.test\0.evil.test"));
     t.refuse("ip-in-dns", Code::NameMismatch, dns("192.0.2.7").identity("192.0.2.7"));
     t.refuse("email-san", Code::NameMismatch, w.question(anonymous().email("admin@example.test")));
+    let odd = |tag: u8| {
+        let mut content = san(DOMAIN);
+        content[2] = tag;
+        w.question(anonymous().extension(&[2, 5, 29, 17], false, content))
+    };
+    t.accept("name-with-its-tag", odd(0x82));
+    t.refuse("name-with-a-tag-that-only-some-read", Code::MalformedExtension, odd(0xa2));
     t.refuse("no-name", Code::NoUsableName, w.question(anonymous().no_subject()));
     let mut target = dns("sip1.hoster.test");
     target.connected_to = Some("sip1.hoster.test".into());
@@ -490,6 +497,9 @@ fn revocations_that_must_be_refused() {
     t.check();
 }
 
+/// Asks the same question again and again.
+type Ask = Box<dyn Fn() -> Question>;
+
 #[test]
 fn hygiene_is_refused_at_level_strict_only() {
     let w = World::new();
@@ -500,7 +510,7 @@ fn hygiene_is_refused_at_level_strict_only() {
         false,
         vec![0x30, 0],
     );
-    let cases: Vec<(&'static str, Code, Box<dyn Fn() -> Question>)> = vec![
+    let cases: Vec<(&'static str, Code, Ask)> = vec![
         ("eku-absent", Code::PurposeMissing, Box::new(|| World::new().question(server().no_purposes()))),
         (
             "eku-critical",

@@ -132,7 +132,23 @@ fn name_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
 
 /// Four numbers to 255 without leading zeros, which some readers take for octal.
 fn ipv4(text: &str) -> Option<Ipv4Addr> {
-    text.parse().ok()
+    let mut groups = [0u8; 4];
+    let mut filled = groups.iter_mut();
+    let mut group = filled.next()?;
+    let mut digits = 0;
+    for byte in text.bytes() {
+        if byte == b'.' {
+            group = filled.next().filter(|_| digits > 0)?;
+            digits = 0;
+            continue;
+        }
+        if !byte.is_ascii_digit() || (digits > 0 && *group == 0) {
+            return None;
+        }
+        *group = group.checked_mul(10)?.checked_add(byte - b'0')?;
+        digits += 1;
+    }
+    (digits > 0 && filled.next().is_none()).then(|| groups.into())
 }
 
 /// Reads an IPv6 address. The grammar of RFC 3261 put a third colon between `::` and an IPv4 address by mistake; both
@@ -576,6 +592,28 @@ mod tests {
         assert_eq!(uri.param("X").flatten().as_deref(), Some("A"));
         assert_eq!(uri.raw_headers().collect::<Vec<_>>(), [("subject", "a%20b"), ("to", "c")]);
         assert_eq!(uri.address_of_record().unwrap().as_str(), "sips:alice;day=tu%20e@atlanta.example");
+    }
+
+    #[test]
+    fn ipv4_addresses_are_read_as_the_standard_library_reads_them() {
+        for text in [
+            "0.0.0.0",
+            "255.255.255.255",
+            "192.0.2.1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "01.2.3.4",
+            "1..2.3",
+            ".1.2.3",
+            "1.2.3.",
+            "",
+            "1.2.3.a",
+            "00.0.0.0",
+            "1.2.3.1000",
+        ] {
+            assert_eq!(ipv4(text), text.parse().ok(), "{text}");
+        }
     }
 
     #[test]
