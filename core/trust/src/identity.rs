@@ -213,13 +213,17 @@ fn wildcard_covers(name: &str, want: &Domain) -> bool {
     want.as_str().split_once('.').is_some_and(|(_, tail)| tail == rest.as_str())
 }
 
+/// Whether a wildcard is too broad to match anything: over a single label, or over a registry.
+fn is_too_broad(name: &str) -> bool {
+    name.strip_prefix("*.").is_some_and(|rest| !rest.contains('.')) || covers_registry(name)
+}
+
 /// Whether a wildcard covers every name of a registry: `*.uk`, `*.co.uk`.
-pub(crate) fn is_too_broad(name: &str) -> bool {
+pub(crate) fn covers_registry(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("*.") else { return false };
     let rest = rest.to_ascii_lowercase();
-    !rest.contains('.')
-        || psl::suffix(rest.as_bytes())
-            .is_some_and(|s| s.as_bytes() == rest.as_bytes() && s.typ() == Some(psl::Type::Icann))
+    psl::suffix(rest.as_bytes())
+        .is_some_and(|s| s.as_bytes() == rest.as_bytes() && s.typ() == Some(psl::Type::Icann))
 }
 
 /// RFC 5280 §4.2.1.10 applies dNSName subtrees to dNSNames alone, so a CA limited to `.corp.example` could vouch for

@@ -482,7 +482,7 @@ impl One<'_> {
                         )
                     });
                 }
-                if policy.profile == Profile::Web && identity::is_too_broad(dns) {
+                if policy.profile == Profile::Web && identity::covers_registry(dns) {
                     sink.refuse(self.finding(
                         Code::WildcardTooBroad,
                         field,
