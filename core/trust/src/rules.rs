@@ -440,16 +440,14 @@ impl One<'_> {
             }
         }
         if f.name_constraints.is_some() {
-            sink.refuse_if_strict(|| {
-                let expected = "only in authorities";
-                self.finding(
-                    Code::OddNameConstraints,
-                    "nameConstraints",
-                    expected,
-                    "in a server's",
-                    advice::REISSUE,
-                )
-            });
+            // RFC 5280 §4.2.1.10: only in an authority's. Who puts it here meant another certificate.
+            sink.refuse(self.finding(
+                Code::OddNameConstraints,
+                "nameConstraints",
+                "only in authorities",
+                "in a server's",
+                advice::REISSUE,
+            ));
         }
         self.names(policy, sink);
     }

@@ -6,7 +6,9 @@ pub(crate) mod ocsp;
 
 use crate::finding::{Sink, advice};
 use crate::path::Link;
-use crate::{Code, Evidence, Finding, Policy, RevocationMode, RevocationStatus, Role, Unproven, Who, text};
+use crate::{
+    Code, Evidence, Finding, Level, Policy, RevocationMode, RevocationStatus, Role, Unproven, Who, text,
+};
 use crl::ListNumber;
 
 /// How far the clock of an issuer may be ahead of ours, in seconds.
@@ -254,17 +256,22 @@ impl One<'_> {
             ListNumber::Missing => "absent",
             ListNumber::Critical => "marked as critical",
         };
-        sink.refuse_if_strict(|| {
-            let expected = "present and not critical";
-            Finding::new(
-                Code::OddListNumber,
-                Some(self.summary()),
-                "cRLNumber",
-                expected,
-                found,
-                advice::REISSUE,
-            )
-        });
+        let expected = "present and not critical";
+        let finding = Finding::new(
+            Code::OddListNumber,
+            Some(self.summary()),
+            "cRLNumber",
+            expected,
+            found,
+            advice::REISSUE,
+        );
+        // RFC 5280 §5.2.3: without its number nobody can tell the newer of two lists. Where proof is demanded that is
+        // none.
+        if self.policy.revocation == RevocationMode::Require || self.policy.level == Level::Strict {
+            sink.refuse(finding);
+        } else {
+            sink.warn(finding);
+        }
     }
 
     fn revoked(&self, at: i64, by: &str) -> Finding {
