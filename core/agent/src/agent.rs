@@ -5,14 +5,14 @@ mod flow;
 
 use crate::account::Account;
 use crate::event::{
-    BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId,
-    OutgoingState, RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
+    BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId, OutgoingState,
+    RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
 };
 use crate::keepalive::KeepAlive;
-use crate::received::AnswerWith;
 use crate::message::{NewMessage, SendRefused};
 use crate::outbox::{Leaving, Outbox};
 use crate::random::Random;
+use crate::received::AnswerWith;
 use crate::registration::{Registration, back_off};
 use crate::server::Server;
 use crate::spaces::Spaces;

@@ -39,9 +39,8 @@ mod transactions;
 pub use account::{Account, InvalidAccount};
 pub use agent::{Agent, Output};
 pub use event::{
-    BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId,
-    LostReason, MessageFailure, MessageId, OutgoingState, RegistrationChange,
-    RegistrationFailure, Ticket, UnknownReason,
+    BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId, LostReason,
+    MessageFailure, MessageId, OutgoingState, RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
 };
 pub use message::{NewMessage, SendRefused};
 pub use received::{AnswerWith, ReceivedMessage};

@@ -55,9 +55,13 @@ impl NewMessage {
         if !may_be_target(&uri) {
             return Err(wrong());
         }
-        ContentType::parse(content_type).map_err(|_| SendRefused::ContentType(content_type.into()))?;
-        let content_type = FieldText::new(content_type.to_owned())
-            .map_err(|_| SendRefused::ContentType(content_type.into()))?;
+        let none = || SendRefused::ContentType(content_type.into());
+        let parsed = ContentType::parse(content_type).map_err(|_| none())?;
+        // What is read leniently is written strictly: a parameter of a media type has a value (RFC 3261 §25.1).
+        if parsed.0.params.iter().any(|(_, value)| value.is_none()) {
+            return Err(none());
+        }
+        let content_type = FieldText::new(content_type.to_owned()).map_err(|_| none())?;
         Ok(NewMessage { to: uri.into_owned(), content_type, body: body.into(), expires: None })
     }
 

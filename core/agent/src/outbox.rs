@@ -10,9 +10,9 @@ use crate::random::Random;
 use crate::request::Heading;
 use crate::spaces::Spaces;
 use crate::time::Now;
+use crate::transactions::Final;
 use aldis_sip::auth::Target;
-use aldis_sip::fields::RetryAfter;
-use aldis_sip::{Message, Method, StatusCode, Uri};
+use aldis_sip::{Method, Uri};
 use bytes::Bytes;
 use item::{Item, size};
 use lanes::Lanes;
@@ -142,25 +142,21 @@ impl Outbox {
     /// A final response to a message.
     pub fn response(
         &mut self,
-        now: Now,
         id: &MessageId,
         account: &Account,
         spaces: &mut Spaces,
-        response: &Message,
-        status: StatusCode,
-        reason: &str,
+        response: Final<'_>,
     ) -> Option<Outcome> {
+        let Final { now, message, status, .. } = response;
         let item = self.items.get_mut(id)?;
-        let reason = reason.to_owned();
-        let after = response.get::<RetryAfter<'_>>().ok().flatten();
-        let retry_after = after.map(|after| Duration::from_secs(u64::from(after.seconds)));
+        let (reason, retry_after) = (response.reason.to_owned(), response.retry_after());
         let failed = |why| OutgoingState::Failed { why, status: Some(status) };
         let state = match status.code() {
             200..=299 => {
-                spaces.confirmed(&item.attempt, response);
+                spaces.confirmed(&item.attempt, message);
                 OutgoingState::Accepted { status }
             }
-            401 | 407 => match spaces.challenged(account, &mut item.attempt, response, &Method::Message) {
+            401 | 407 => match spaces.challenged(account, &mut item.attempt, message, &Method::Message) {
                 Ok(()) => {
                     item.identifiers.cseq += 1;
                     return Some(Outcome::Again);
@@ -171,7 +167,7 @@ impl Outbox {
             600..=699 => failed(MessageFailure::Declined { status, reason, retry_after }),
             code => {
                 if (300..=399).contains(&code) {
-                    item.take_targets(response);
+                    item.take_targets(message);
                 }
                 if item.next_target() {
                     return Some(Outcome::Again);

@@ -1,16 +1,19 @@
 //! The binding at the registrar: made, renewed, removed (RFC 3261 §10.2, RFC 5626 §4.2).
 
+mod granted;
+
 use crate::account::Account;
 use crate::event::{RegistrationChange, RegistrationFailure};
 use crate::random::Random;
-use crate::message::may_be_target;
 use crate::request::{ALLOW, Draft, Heading, Identifiers, with_answers};
 use crate::spaces::{Attempt, Spaces};
 use crate::time::Now;
+use crate::transactions::Final;
 use aldis_sip::auth::Target;
-use aldis_sip::fields::{Contact, Expires, FlowTimer, MinExpires, Require, RetryAfter, ServiceRoute};
-use aldis_sip::{Header, Message, Method, NameAddr, Params, SipScheme, StatusCode, Uri};
+use aldis_sip::fields::{Contact, Expires, MinExpires};
+use aldis_sip::{Header, Method, NameAddr, Params, SipScheme, StatusCode, Uri};
 use bytes::Bytes;
+use granted::Granted;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,8 +23,6 @@ const REG_ID: &str = "1";
 const SUPPORTED_BY_REGISTER: &str = "path, outbound, gruu";
 /// A refresh comes at least this long before the expiry, or at half of a short one (REG-10).
 const REFRESH_MARGIN: Duration = Duration::from_secs(32);
-/// Most values of a Service-Route that are used; a path through more proxies is no path.
-const MAX_SERVICE_ROUTE: usize = 8;
 /// Longest time that is waited for a registrar that cannot serve: base and cap of OUT-09.
 const RETRY_BASE: Duration = Duration::from_millis(500);
 const RETRY_CAP: Duration = Duration::from_secs(1800);
@@ -265,14 +266,12 @@ impl Registration {
     /// A final response to our REGISTER.
     pub fn response(
         &mut self,
-        now: Now,
         account: &Account,
         spaces: &mut Spaces,
         random: &mut Random,
-        response: &Message,
-        status: StatusCode,
-        reason: &str,
+        response: Final<'_>,
     ) -> Next {
+        let Final { now, message, status, reason } = response;
         let Phase::Pending { removal, contact, .. } = &self.phase else { return Next::Nothing };
         let (removal, asked) = (*removal, contact.clone());
         if !self.wanted && !removal && !status.is_success() {
@@ -285,21 +284,28 @@ impl Registration {
         }
         match status.code() {
             200..=299 => {
-                spaces.confirmed(&self.attempt, response);
+                spaces.confirmed(&self.attempt, message);
                 if removal {
                     self.phase = Phase::Idle;
                     self.bound = None;
                     return Next::Tell(RegistrationChange::Unregistered);
                 }
-                self.accepted(now, account, random, response, status, &asked)
+                match Granted::read(account, message, &asked, self.expires) {
+                    Some(granted) => self.accepted(now, random, granted),
+                    None => {
+                        // Not registered any more, if we were (REG-09).
+                        self.bound = None;
+                        self.failed(now, random, false, RegistrationFailure::NoBinding, status, None)
+                    }
+                }
             }
-            401 | 407 => match spaces.challenged(account, &mut self.attempt, response, &Method::Register) {
+            401 | 407 => match spaces.challenged(account, &mut self.attempt, message, &Method::Register) {
                 Ok(()) => Next::Again,
                 Err(problem) => self.refused(removal, problem.into(), status),
             },
             423 => {
-                let least = response.get::<MinExpires>().ok().flatten().map(|MinExpires(seconds)| seconds);
-                match least.filter(|least| *least > self.expires && !self.raised) {
+                let least = message.get::<MinExpires>().ok().flatten().map(|MinExpires(seconds)| seconds);
+                match least.filter(|least| *least > self.expires && !self.raised && !removal) {
                     Some(least) => {
                         self.expires = least;
                         self.raised = true;
@@ -315,93 +321,22 @@ impl Registration {
             403 => self.refused(removal, RegistrationFailure::Forbidden { reason: reason.into() }, status),
             404 => self.refused(removal, RegistrationFailure::UnknownUser { reason: reason.into() }, status),
             _ => {
-                let after = response.get::<RetryAfter<'_>>().ok().flatten();
-                let after = after.map(|after| Duration::from_secs(u64::from(after.seconds)));
                 let why = RegistrationFailure::Unavailable { status, reason: reason.into() };
-                self.failed(now, random, removal, why, status, after)
+                self.failed(now, random, removal, why, status, response.retry_after())
             }
         }
     }
 
-    fn accepted(
-        &mut self,
-        now: Now,
-        account: &Account,
-        random: &mut Random,
-        response: &Message,
-        status: StatusCode,
-        asked: &Uri<'_>,
-    ) -> Next {
-        let Some((contact, granted)) =
-            self.own_binding(account, response, asked).filter(|(_, granted)| *granted > 0)
-        else {
-            // Not registered any more, if we were (REG-09).
-            self.bound = None;
-            return self.failed(now, random, false, RegistrationFailure::NoBinding, status, None);
-        };
-        let granted = Duration::from_secs(u64::from(granted));
-        let outbound = self.offers_outbound
-            && response
-                .all::<Require<'_>>()
-                .flatten()
-                .any(|tag| tag.as_str().eq_ignore_ascii_case("outbound"));
-        let service_route = response
-            .all::<ServiceRoute<'_>>()
-            .flatten()
-            .map(|route| route.0.uri.into_owned())
-            .filter(may_be_target)
-            .take(MAX_SERVICE_ROUTE)
-            .collect();
-        let until = now.mono + granted;
+    fn accepted(&mut self, now: Now, random: &mut Random, granted: Granted) -> Next {
+        let Granted { contact, expires_in, requires_outbound, service_route, flow_timer, pongs } = granted;
+        let outbound = self.offers_outbound && requires_outbound;
+        let until = now.mono + expires_in;
         self.bound = Some(Bound { contact: contact.clone(), outbound, until, service_route });
         self.stale = None;
         self.failures = 0;
-        self.phase = Phase::Registered { refresh_at: now.mono + refresh_in(granted, random) };
-        let kept = response.via().ok().and_then(|via| via.params.value("keep")?.parse().ok());
-        let flow_timer = response.get::<FlowTimer>().ok().flatten().map(|FlowTimer(seconds)| seconds);
-        let path_has_ob = response
-            .all::<aldis_sip::fields::Path<'_>>()
-            .flatten()
-            .any(|path| path.uri.param("ob").is_some());
-        Next::Bound {
-            change: RegistrationChange::Registered { expires_in: granted, contact, outbound },
-            flow_timer: flow_timer.or(kept.filter(|seconds| *seconds > 0)),
-            pongs: outbound || kept.is_some() || path_has_ob,
-        }
-    }
-
-    /// Our binding in a 200, and the seconds granted (REG-07): by instance and reg-id where they are echoed, else by
-    /// the URI; never the first one or another's. A registrar without outbound may hold an older binding of this very
-    /// device beside the new one, so the Contact that was asked for comes first.
-    fn own_binding(
-        &self,
-        account: &Account,
-        response: &Message,
-        asked: &Uri<'_>,
-    ) -> Option<(Uri<'static>, u32)> {
-        let user = account.contact_user();
-        let common = response.get::<Expires>().ok().flatten().map(|Expires(seconds)| seconds);
-        let instance = format!("<urn:uuid:{}>", account.instance);
-        let mut best: Option<(u8, Uri<'static>, u32)> = None;
-        for contact in response.contacts().flatten() {
-            let Some(address) = contact.address() else { continue };
-            let echoed = address.params.value("+sip.instance");
-            let same_device = echoed.as_ref().map(|echoed| echoed.eq_ignore_ascii_case(&instance));
-            let other_flow = address.params.value("reg-id").is_some_and(|id| id != REG_ID);
-            let likeness = match same_device {
-                Some(false) => continue,
-                _ if other_flow => continue,
-                _ if address.uri.equivalent(asked) => 3,
-                Some(true) => 2,
-                None if address.uri.user().is_some_and(|found| found == user) => 1,
-                None => continue,
-            };
-            if best.as_ref().is_none_or(|(least, ..)| *least < likeness) {
-                let granted = contact.expires().or(common).unwrap_or(self.expires);
-                best = Some((likeness, address.uri.clone().into_owned(), granted));
-            }
-        }
-        best.map(|(_, uri, granted)| (uri, granted))
+        self.phase = Phase::Registered { refresh_at: now.mono + refresh_in(expires_in, random) };
+        let change = RegistrationChange::Registered { expires_in, contact, outbound };
+        Next::Bound { change, flow_timer, pongs }
     }
 
     /// A refusal that stays until the app acts.

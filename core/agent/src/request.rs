@@ -38,8 +38,7 @@ impl Heading {
     pub fn new(account: &Account, service_route: &[Uri<'static>], target: &Uri<'static>) -> Self {
         let sips = target.scheme() == Scheme::Sips;
         let through = account.route.iter().chain(service_route);
-        let mut routes: Vec<_> =
-            through.map(|uri| if sips { secured(uri) } else { uri.clone() }).collect();
+        let mut routes: Vec<_> = through.map(|uri| if sips { secured(uri) } else { uri.clone() }).collect();
         match routes.first().cloned() {
             // A strict router: its URI is the Request-URI, and the target comes last.
             Some(first) if !first.is_loose() => {
@@ -55,9 +54,7 @@ impl Heading {
 /// A sip URI as sips: what carries a request to a sips URI is sips all the way (SIPS-03).
 fn secured(uri: &Uri<'static>) -> Uri<'static> {
     match (uri.scheme(), uri.as_str().split_once(':')) {
-        (Scheme::Sip, Some((_, rest))) => {
-            Uri::parse(format!("sips:{rest}")).unwrap_or_else(|_| uri.clone())
-        }
+        (Scheme::Sip, Some((_, rest))) => Uri::parse(format!("sips:{rest}")).unwrap_or_else(|_| uri.clone()),
         _ => uri.clone(),
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::account::Account;
 use crate::event::{Event, FlowId, Ticket};
-use crate::received::{AnswerWith, ReceivedMessage};
 use crate::random::Random;
+use crate::received::{AnswerWith, ReceivedMessage};
 use crate::request::{ALLOW, SUPPORTED};
 use crate::time::{Now, TRANSACTION_LIFETIME};
 use aldis_sip::body::{ACCEPT_ENCODING, EncodingError, MAX_DECODED, decode_content};
@@ -355,16 +355,21 @@ fn notify(request: &Message) -> (StatusCode, Option<Event>) {
 fn received(request: &Message) -> Result<ReceivedMessage, StatusCode> {
     let malformed = |_| StatusCode::BAD_REQUEST;
     let (from, to) = (request.from().map_err(malformed)?, request.to().map_err(malformed)?);
-    let codings: Vec<_> = request.all::<ContentEncoding<'_>>().map(|coding| coding.map(|c| c.to_string())).collect::<Result<_, _>>().map_err(malformed)?;
+    let codings: Vec<_> = request
+        .all::<ContentEncoding<'_>>()
+        .map(|coding| coding.map(|c| c.to_string()))
+        .collect::<Result<_, _>>()
+        .map_err(malformed)?;
     let body = match codings.as_slice() {
         [] => request.body().clone(),
         codings => {
-            let decoded =
-                decode_content(&codings.join(", "), request.body(), MAX_DECODED).map_err(|error| match error {
+            let decoded = decode_content(&codings.join(", "), request.body(), MAX_DECODED).map_err(
+                |error| match error {
                     EncodingError::Corrupt { .. } | EncodingError::Trailing { .. } => StatusCode::BAD_REQUEST,
                     EncodingError::TooLarge { .. } => StatusCode::REQUEST_ENTITY_TOO_LARGE,
                     _ => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                })?;
+                },
+            )?;
             Bytes::from(decoded.into_owned())
         }
     };

@@ -213,7 +213,10 @@ impl Spaces {
         let before = if own { self.known.remove(&key) } else { attempt.foreign.remove(&key) };
         let nonce = challenge.nonce().raw();
         let same_nonce = before.as_ref().filter(|space| space.uses(nonce)).or_else(|| {
-            self.known.iter().find(|(other, space)| other.1 == key.1 && space.uses(nonce)).map(|(_, space)| space)
+            self.known
+                .iter()
+                .find(|(other, space)| other.1 == key.1 && space.uses(nonce))
+                .map(|(_, space)| space)
         });
         let had = |pick: fn(&Space) -> bool| before.as_ref().is_some_and(pick);
         let space = Space {

@@ -2,6 +2,8 @@
 
 use crate::event::MessageId;
 use crate::time::{Now, TRANSACTION_LIFETIME};
+use aldis_sip::fields::RetryAfter;
+use aldis_sip::{Message, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -10,6 +12,23 @@ use std::time::Duration;
 pub(crate) enum Purpose {
     Register { removal: bool },
     Message(MessageId),
+}
+
+/// A final response, and when it came.
+#[derive(Clone, Copy)]
+pub(crate) struct Final<'a> {
+    pub now: Now,
+    pub message: &'a Message,
+    pub status: StatusCode,
+    pub reason: &'a str,
+}
+
+impl Final<'_> {
+    /// When the server wants to be asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let after = self.message.get::<RetryAfter<'_>>().ok()??;
+        Some(Duration::from_secs(u64::from(after.seconds)))
+    }
 }
 
 /// All requests without a final response, by branch.
@@ -39,7 +58,8 @@ impl Transactions {
 
     /// Ends one whose time is over (TXN-01).
     pub fn expired(&mut self, now: Now) -> Option<(String, Purpose)> {
-        let branch = self.timers.first().filter(|(at, _)| *at <= now.mono).map(|(_, branch)| branch.clone())?;
+        let branch =
+            self.timers.first().filter(|(at, _)| *at <= now.mono).map(|(_, branch)| branch.clone())?;
         let purpose = self.end(&branch)?;
         Some((branch, purpose))
     }

@@ -7,7 +7,7 @@ use crate::outbox::{Leaving, Outcome};
 use crate::registration::Next;
 use crate::server::{Reaction, Source};
 use crate::time::Now;
-use crate::transactions::Purpose;
+use crate::transactions::{Final, Purpose};
 use aldis_sip::fields::Via;
 use aldis_sip::{Frame, Judgement, Message, Method, Params, StartLine};
 use bytes::Bytes;
@@ -17,13 +17,11 @@ impl Agent {
     pub(super) fn react(&mut self, reaction: Option<Reaction>) {
         match reaction {
             // An answer goes on the connection of its request, or nowhere (TXN-09).
-            Some(Reaction::Transmit(flow, bytes)) => {
-                if self.up(flow).is_some() {
-                    self.outputs.push_back(Output::Transmit(flow, bytes));
-                }
+            Some(Reaction::Transmit(flow, bytes)) if self.up(flow).is_some() => {
+                self.outputs.push_back(Output::Transmit(flow, bytes));
             }
             Some(Reaction::Tell(event)) => self.tell(event),
-            None => {}
+            Some(Reaction::Transmit(..)) | None => {}
         }
     }
 
@@ -106,18 +104,11 @@ impl Agent {
         let Ok(StartLine::Response { status, reason }) = response.start_line() else { return };
         let Flow::Up(up) = &mut self.flow else { return };
         let local = up.local;
+        let response = Final { now, message: response, status, reason: &reason };
         match purpose {
             Purpose::Register { removal } => {
-                let next = self.registration.response(
-                    now,
-                    &self.account,
-                    &mut self.spaces,
-                    &mut self.random,
-                    response,
-                    status,
-                    &reason,
-                );
-                match next {
+                let random = &mut self.random;
+                match self.registration.response(&self.account, &mut self.spaces, random, response) {
                     Next::Again => self.send_register(now, flow, local, removal),
                     Next::Nothing => {}
                     Next::Tell(change) => self.tell(Event::Registration(change)),
@@ -130,7 +121,7 @@ impl Agent {
             }
             Purpose::Message(id) => {
                 let (account, spaces) = (&self.account, &mut self.spaces);
-                match self.outbox.response(now, &id, account, spaces, response, status, &reason) {
+                match self.outbox.response(&id, account, spaces, response) {
                     Some(Outcome::Again) => self.send_request(now, flow, local, id),
                     Some(Outcome::Done(to, state)) => {
                         if !self.registration.wanted {

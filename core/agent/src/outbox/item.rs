@@ -1,8 +1,8 @@
 //! One message, over its retries.
 
 use super::Leaving;
-use crate::message::{NewMessage, may_be_target};
 use crate::event::MessageId;
+use crate::message::{NewMessage, may_be_target};
 use crate::random::Random;
 use crate::request::{Draft, Heading, Identifiers, SUPPORTED, with_answers};
 use crate::spaces::Attempt;
@@ -45,7 +45,10 @@ impl Item {
     pub fn new(now: Now, order: u64, random: &mut Random, message: NewMessage) -> Self {
         Item {
             target: message.to.clone(),
-            lane: message.to.address_of_record().map_or_else(|| message.to.to_string(), |uri| uri.to_string()),
+            lane: message
+                .to
+                .address_of_record()
+                .map_or_else(|| message.to.to_string(), |uri| uri.to_string()),
             order,
             identifiers: Identifiers::new(random),
             attempt: Attempt::default(),

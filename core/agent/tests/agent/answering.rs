@@ -26,7 +26,10 @@ fn a_message_is_told_with_all_that_it_says_and_not_answered_before_it_is_stored_
     assert_eq!(message.to.as_str(), "sip:alice@example.test");
     assert_eq!(message.content_type, "text/plain;charset=UTF-8");
     assert_eq!(message.body, "hello");
-    assert_eq!((message.call_id.as_str(), message.from_tag.as_deref(), message.cseq), ("call-1", Some("bobtag"), 1));
+    assert_eq!(
+        (message.call_id.as_str(), message.from_tag.as_deref(), message.cseq),
+        ("call-1", Some("bobtag"), 1)
+    );
     assert_eq!((message.date, message.expires), (Some(WALL as i64), Some(60)));
     assert_eq!(message.expires_at(0), Some(WALL as i64 + 60));
 }
@@ -52,7 +55,11 @@ fn an_accepted_message_gets_a_200_without_body_and_contact_msg_10_uas_03_txn_10(
     let peer: std::net::SocketAddr = PEER.parse().unwrap();
     assert_eq!(
         answer.value(Header::Via).unwrap(),
-        format!("SIP/2.0/TLS proxy.example.test:5061;branch=z9hG4bKin1;received={};rport={}", peer.ip(), peer.port())
+        format!(
+            "SIP/2.0/TLS proxy.example.test:5061;branch=z9hG4bKin1;received={};rport={}",
+            peer.ip(),
+            peer.port()
+        )
     );
     assert_eq!(answer.value(Header::From), Some("\"Bob\" <sip:bob@example.test>;tag=bobtag"));
     assert!(answer.to().unwrap().tag().is_some_and(|tag| tag.len() >= 8));
@@ -194,7 +201,9 @@ fn numbered(n: usize, body: Vec<u8>) -> Vec<u8> {
     let bytes = Incoming { body, ..Incoming::default() }.bytes();
     let mut out = Vec::new();
     let text = String::from_utf8(bytes).unwrap();
-    out.extend(text.replace("z9hG4bKin1", &format!("z9hG4bK{n}")).replace("call-1", &format!("call-{n}")).bytes());
+    out.extend(
+        text.replace("z9hG4bKin1", &format!("z9hG4bK{n}")).replace("call-1", &format!("call-{n}")).bytes(),
+    );
     out
 }
 
@@ -303,7 +312,8 @@ fn a_message_without_content_type_is_plain_text() {
 #[test]
 fn headers_that_say_nothing_to_us_are_passed_over_uas_04() {
     let mut rig = Rig::registered();
-    let extra = "Content-Type: text/plain\r\nX-Unknown: 1\r\nDate: yesterday\r\nExpires: soon\r\nContact: <<>>\r\n";
+    let extra =
+        "Content-Type: text/plain\r\nX-Unknown: 1\r\nDate: yesterday\r\nExpires: soon\r\nContact: <<>>\r\n";
     let text = String::from_utf8(Incoming { extra: extra.into(), ..Incoming::default() }.bytes()).unwrap();
     rig.receive(text.replace("Contact: <<>>\r\n", ""));
     let (_, message) = only(&mut rig);

@@ -14,14 +14,17 @@ const PROXY: &str = "Proxy-Authenticate";
 fn problem(rig: &mut Rig) -> CredentialsProblem {
     let changes = rig.registrations();
     match changes.as_slice() {
-        [RegistrationChange::Failed { why: RegistrationFailure::Credentials(why), retry_in: None, .. }] => why.clone(),
+        [RegistrationChange::Failed { why: RegistrationFailure::Credentials(why), retry_in: None, .. }] => {
+            why.clone()
+        }
         _ => panic!("{changes:?}"),
     }
 }
 
 #[test]
 fn every_algorithm_is_answered_auth_01_auth_07_auth_08_auth_14() {
-    for (more, digits) in [("", 32), (", algorithm=MD5", 32), (", algorithm=SHA-256", 64), (", algorithm=SHA-512-256", 64)]
+    for (more, digits) in
+        [("", 32), (", algorithm=MD5", 32), (", algorithm=SHA-256", 64), (", algorithm=SHA-512-256", 64)]
     {
         let (mut rig, register) = Rig::registering();
         rig.reply(&register, 401, &[(WWW, &challenge("n1", more))]);
@@ -132,7 +135,8 @@ fn a_refused_password_is_not_tried_again_for_messages_auth_02() {
     rig.reply(&second, 407, &[(PROXY, &challenge("n3", ""))]);
     rig.assert_silent();
     let states = rig.outgoing();
-    let Some((_, OutgoingState::Failed { why: MessageFailure::Credentials(why), status: Some(status) })) = states.last()
+    let Some((_, OutgoingState::Failed { why: MessageFailure::Credentials(why), status: Some(status) })) =
+        states.last()
     else {
         panic!("{states:?}")
     };
@@ -249,7 +253,9 @@ fn schemes_that_are_not_supported_are_named_auth_03_i_29() {
 fn md5_can_be_forbidden_auth_23() {
     let (mut rig, register) = Rig::registering_with(account().without_md5());
     rig.reply(&register, 401, &[(WWW, &challenge("n1", ""))]);
-    assert!(matches!(problem(&mut rig), CredentialsProblem::Unsupported { offered } if offered.contains("MD5")));
+    assert!(
+        matches!(problem(&mut rig), CredentialsProblem::Unsupported { offered } if offered.contains("MD5"))
+    );
     let (mut rig, register) = Rig::registering_with(account().without_md5());
     rig.reply(&register, 401, &[(WWW, &challenge("m", "")), (WWW, &challenge("s", ", algorithm=SHA-256"))]);
     assert_eq!(nonce(&proven(&rig.sent())), "s");
@@ -262,7 +268,11 @@ fn a_realm_that_the_account_does_not_name_gets_nothing_auth_04() {
     rig.assert_silent();
     assert_eq!(problem(&mut rig), CredentialsProblem::RealmNotAllowed { realm: "evil".into() });
     let (mut rig, register) = Rig::registering_with(account().with_realms(vec!["home".into()]));
-    rig.reply(&register, 401, &[(WWW, &challenge_of("evil", "n", "")), (WWW, &challenge_of("home", "m", ""))]);
+    rig.reply(
+        &register,
+        401,
+        &[(WWW, &challenge_of("evil", "n", "")), (WWW, &challenge_of("home", "m", ""))],
+    );
     assert_eq!(nonce(&proven(&rig.sent())), "m");
 }
 

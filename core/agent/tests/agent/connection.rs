@@ -67,14 +67,20 @@ fn the_reason_for_waiting_is_told() {
     let changes = connections(&mut rig);
     assert!(matches!(
         changes.as_slice(),
-        [ConnectionChange::Connecting, ConnectionChange::BackingOff { why: BackOffReason::ConnectFailed, .. }]
+        [
+            ConnectionChange::Connecting,
+            ConnectionChange::BackingOff { why: BackOffReason::ConnectFailed, .. }
+        ]
     ));
     rig.pass(seconds(1));
     rig.connect();
     rig.lose();
     let changes = connections(&mut rig);
-    let [.., ConnectionChange::Lost { why }, ConnectionChange::BackingOff { why: BackOffReason::Lost(again), .. }] =
-        changes.as_slice()
+    let [
+        ..,
+        ConnectionChange::Lost { why },
+        ConnectionChange::BackingOff { why: BackOffReason::Lost(again), .. },
+    ] = changes.as_slice()
     else {
         panic!("{changes:?}")
     };
@@ -265,7 +271,9 @@ fn what_belongs_to_an_old_connection_is_ignored() {
 
 #[test]
 fn a_server_that_does_not_speak_sip_is_left_and_tried_again() {
-    for garbage in ["HTTP/1.1 400 Bad Request\r\n\r\n", "\u{0}\u{1}\u{2}nonsense\r\n\r\n", "SSH-2.0-OpenSSH\r\n\r\n"] {
+    for garbage in
+        ["HTTP/1.1 400 Bad Request\r\n\r\n", "\u{0}\u{1}\u{2}nonsense\r\n\r\n", "SSH-2.0-OpenSSH\r\n\r\n"]
+    {
         let (mut rig, _) = Rig::registering();
         rig.receive(garbage);
         let changes = connections(&mut rig);

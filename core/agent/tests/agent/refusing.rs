@@ -44,8 +44,11 @@ fn another_user_gets_404_and_the_to_header_decides_nothing_uas_05() {
 #[test]
 fn our_contact_and_our_address_are_ours_uas_05_i_26() {
     for uri in [
-        "sip:alice@example.test", "sip:aldis-0000000000001000@192.0.2.1:40001;transport=tls;ob",
-        "sip:%61lice@192.0.2.1", "sips:alice@example.test", "sip:192.0.2.1:40001",
+        "sip:alice@example.test",
+        "sip:aldis-0000000000001000@192.0.2.1:40001;transport=tls;ob",
+        "sip:%61lice@192.0.2.1",
+        "sips:alice@example.test",
+        "sip:192.0.2.1:40001",
     ] {
         let mut rig = Rig::registered();
         rig.receive(Incoming { uri, ..Incoming::default() }.bytes());
@@ -138,10 +141,14 @@ fn notify(event: &str) -> Incoming {
 fn two_packages_need_no_subscription_not_02_i_20() {
     for package in ["message-summary", "check-sync"] {
         let mut rig = Rig::registered();
-        rig.receive(notify(&format!("Event: {package};reboot=false\r\nSubscription-State: active\r\n")).bytes());
+        rig.receive(
+            notify(&format!("Event: {package};reboot=false\r\nSubscription-State: active\r\n")).bytes(),
+        );
         assert_eq!(status(&rig.sent()), 200);
         let events = rig.events();
-        let [Event::Notify { package: told, content_type, body }] = events.as_slice() else { panic!("{events:?}") };
+        let [Event::Notify { package: told, content_type, body }] = events.as_slice() else {
+            panic!("{events:?}")
+        };
         assert_eq!(told, package);
         assert_eq!(content_type.as_deref(), Some("application/simple-message-summary"));
         assert_eq!(body, "Messages-Waiting: yes\r\n");
@@ -161,7 +168,10 @@ fn a_notify_repeated_is_told_once_txn_05() {
 #[test]
 fn other_packages_get_489_with_those_that_we_know_not_01() {
     let answer = refused(&notify("Event: presence\r\n"));
-    assert_eq!((status(&answer), answer.value(Header::AllowEvents)), (489, Some("message-summary, check-sync")));
+    assert_eq!(
+        (status(&answer), answer.value(Header::AllowEvents)),
+        (489, Some("message-summary, check-sync"))
+    );
 }
 
 #[test]
@@ -192,7 +202,9 @@ fn malformed_requests_get_400_and_the_connection_goes_on() {
 #[test]
 fn another_version_gets_505() {
     let mut rig = Rig::registered();
-    rig.receive(String::from_utf8(Incoming::default().bytes()).unwrap().replace(" SIP/2.0\r\nVia", " SIP/7.0\r\nVia"));
+    rig.receive(
+        String::from_utf8(Incoming::default().bytes()).unwrap().replace(" SIP/2.0\r\nVia", " SIP/7.0\r\nVia"),
+    );
     assert_eq!(status(&rig.sent()), 505);
 }
 

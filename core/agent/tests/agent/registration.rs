@@ -21,8 +21,18 @@ fn a_register_has_every_header_that_it_must_have_gen_01_reg_01_out_01_out_02_out
     assert_eq!(
         names,
         [
-            "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "User-Agent", "Contact", "Expires", "Supported",
-            "Allow", "Content-Length"
+            "Via",
+            "Max-Forwards",
+            "From",
+            "To",
+            "Call-ID",
+            "CSeq",
+            "User-Agent",
+            "Contact",
+            "Expires",
+            "Supported",
+            "Allow",
+            "Content-Length"
         ]
     );
     assert_eq!(register.method(), Some(Method::Register));
@@ -34,7 +44,10 @@ fn a_register_has_every_header_that_it_must_have_gen_01_reg_01_out_01_out_02_out
     assert_eq!(register.value(Header::MaxForwards), Some("70"));
     let tag = register.from().unwrap().tag().unwrap().into_owned();
     assert!(tag.len() >= 8, "{tag:?} has not 32 bits");
-    assert_eq!(register.value(Header::From).unwrap(), format!("\"Alice\" <sip:alice@example.test>;tag={tag}"));
+    assert_eq!(
+        register.value(Header::From).unwrap(),
+        format!("\"Alice\" <sip:alice@example.test>;tag={tag}")
+    );
     assert_eq!(register.value(Header::To), Some("<sip:alice@example.test>"));
     assert_eq!(register.value(Header::CSeq), Some("1 REGISTER"));
     assert_eq!(register.value(Header::UserAgent), Some("Test/1"));
@@ -94,7 +107,8 @@ fn registrations_of_one_run_share_call_id_and_tag_and_count_reg_02_reg_03_gen_03
     assert_eq!(facts(&first), facts(&third));
     let counts: Vec<_> = [&first, &second, &third].map(|m| m.cseq().unwrap().number).into();
     assert_eq!(counts, [1, 2, 3]);
-    let mut branches: Vec<_> = [&first, &second, &third].map(|m| m.via().unwrap().branch().unwrap().into_owned()).into();
+    let mut branches: Vec<_> =
+        [&first, &second, &third].map(|m| m.via().unwrap().branch().unwrap().into_owned()).into();
     branches.sort();
     branches.dedup();
     assert_eq!(branches.len(), 3);
@@ -121,7 +135,10 @@ fn outbound_is_active_only_if_it_is_required_out_05() {
     let (mut rig, register) = Rig::registering();
     rig.accept(&register, &[("Supported", "path, outbound"), ("Path", "<sip:edge.test;lr;ob>")]);
     let changes = rig.registrations();
-    assert!(matches!(changes.as_slice(), [RegistrationChange::Registered { outbound: false, .. }]), "{changes:?}");
+    assert!(
+        matches!(changes.as_slice(), [RegistrationChange::Registered { outbound: false, .. }]),
+        "{changes:?}"
+    );
 }
 
 #[test]
@@ -190,7 +207,9 @@ fn odd_expiries_are_read_as_the_rules_say_reg_08() {
 
 #[test]
 fn a_200_without_our_binding_is_no_registration_reg_09() {
-    for contact in ["<sip:phone@203.0.113.9>;expires=7200", "<sip:aldis-0000000000001000@192.0.2.1:40001>;expires=0"] {
+    for contact in
+        ["<sip:phone@203.0.113.9>;expires=7200", "<sip:aldis-0000000000001000@192.0.2.1:40001>;expires=0"]
+    {
         let (mut rig, register) = Rig::registering();
         rig.reply(&register, 200, &[("Contact", contact)]);
         let changes = rig.registrations();
@@ -214,7 +233,8 @@ fn a_refresh_comes_at_80_to_90_percent_of_what_was_granted_reg_10_reg_11() {
         let bound_at = rig.now.mono;
         let refresh = next_register(&mut rig);
         let waited = rig.now.mono - bound_at;
-        let (least, most) = (seconds(granted) * 8 / 10, (seconds(granted) * 9 / 10).min(seconds(granted - 32)));
+        let (least, most) =
+            (seconds(granted) * 8 / 10, (seconds(granted) * 9 / 10).min(seconds(granted - 32)));
         assert!((least.min(most)..=most).contains(&waited), "{granted}: {waited:?}");
         assert_eq!(contact_uri(&refresh), contact_uri(&register));
     }
@@ -389,7 +409,8 @@ fn a_binding_of_a_lost_connection_is_removed_with_the_next_register() {
     rig.pass(seconds(1));
     rig.connect();
     let register = rig.sent();
-    let contacts: Vec<_> = register.fields().filter(|f| f.header == Header::Contact).map(|f| f.value).collect();
+    let contacts: Vec<_> =
+        register.fields().filter(|f| f.header == Header::Contact).map(|f| f.value).collect();
     assert_eq!(contacts.len(), 2);
     assert_eq!(contacts[1], b"<sip:aldis-0000000000001000@192.0.2.1:40001>;expires=0");
     rig.accept(&register, &[]);

@@ -48,7 +48,10 @@ fn a_439_is_answered_without_outbound_out_06_i_14() {
     assert!(contact.contains("+sip.instance") && !contact.contains("reg-id"), "{contact}");
     rig.accept(&again, &[("Require", "outbound")]);
     let changes = rig.registrations();
-    assert!(matches!(changes.as_slice(), [RegistrationChange::Registered { outbound: false, .. }]), "{changes:?}");
+    assert!(
+        matches!(changes.as_slice(), [RegistrationChange::Registered { outbound: false, .. }]),
+        "{changes:?}"
+    );
 }
 
 #[test]
@@ -91,7 +94,10 @@ fn a_refusal_ends_what_waited_for_the_registration() {
     assert_eq!(*told, id);
     assert!(matches!(why, RegistrationFailure::Forbidden { .. }));
     rig.send(BOB, "no more");
-    assert!(matches!(rig.outgoing().as_slice(), [(_, OutgoingState::Queued), (_, OutgoingState::Failed { .. })]));
+    assert!(matches!(
+        rig.outgoing().as_slice(),
+        [(_, OutgoingState::Queued), (_, OutgoingState::Failed { .. })]
+    ));
 }
 
 #[test]
@@ -112,7 +118,10 @@ fn a_refused_refresh_leaves_messages_under_way_alone() {
     assert_eq!(rig.outgoing(), []);
     rig.reply(&message, 200, &[]);
     let states = rig.outgoing();
-    assert!(matches!(states.as_slice(), [(told, OutgoingState::Accepted { .. })] if *told == id), "{states:?}");
+    assert!(
+        matches!(states.as_slice(), [(told, OutgoingState::Accepted { .. })] if *told == id),
+        "{states:?}"
+    );
 }
 
 #[test]

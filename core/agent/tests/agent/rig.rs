@@ -1,8 +1,8 @@
 //! An agent, time that is turned by hand, and the means to be its server.
 
 use aldis_agent::{
-    Account, Agent, AnswerWith, Deadline, Event, FlowId, LostReason, MessageId, NewMessage, Now, OutgoingState,
-    Output, ReceivedMessage, RegistrationChange, Ticket,
+    Account, Agent, AnswerWith, Deadline, Event, FlowId, LostReason, MessageId, NewMessage, Now,
+    OutgoingState, Output, ReceivedMessage, RegistrationChange, Ticket,
 };
 use aldis_sip::fields::Contact;
 use aldis_sip::{FieldText, Header, Message, Secret, StatusCode, Writer};
@@ -89,7 +89,11 @@ impl Rig {
                 Output::Event(event) => self.events.push_back(event),
                 Output::Wait(deadline) => {
                     if let Some(deadline) = deadline {
-                        assert!(deadline.at > self.now.mono, "{deadline:?} is not in the future of {:?}", self.now);
+                        assert!(
+                            deadline.at > self.now.mono,
+                            "{deadline:?} is not in the future of {:?}",
+                            self.now
+                        );
                     }
                     self.deadline = deadline;
                     return;

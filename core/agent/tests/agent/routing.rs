@@ -111,7 +111,8 @@ fn a_redirected_message_goes_to_the_contact_over_the_same_connection_gen_18_txn_
 
 #[test]
 fn the_best_contact_is_tried_first_and_the_next_after_its_failure_gen_18() {
-    let mut rig = redirected(BOB, "<sip:low@x.test>;q=0.1, <sip:high@x.test>;q=0.9, <sip:middle@x.test>;q=0.5");
+    let mut rig =
+        redirected(BOB, "<sip:low@x.test>;q=0.1, <sip:high@x.test>;q=0.9, <sip:middle@x.test>;q=0.5");
     for name in ["high", "middle", "low"] {
         let message = rig.sent();
         assert_eq!(target(&message), format!("sip:{name}@x.test"));
@@ -190,7 +191,11 @@ fn a_sips_target_is_never_turned_into_sip_sips_02() {
 fn a_redirected_message_answers_challenges_for_its_new_target_auth_14() {
     let mut rig = redirected(BOB, "<sip:bob@elsewhere.test>");
     let message = rig.sent();
-    rig.reply(&message, 407, &[("Proxy-Authenticate", r#"Digest realm="example.test", nonce="n", qop="auth""#)]);
+    rig.reply(
+        &message,
+        407,
+        &[("Proxy-Authenticate", r#"Digest realm="example.test", nonce="n", qop="auth""#)],
+    );
     let again = rig.sent();
     assert_eq!(target(&again), "sip:bob@elsewhere.test");
     crate::digest::proven_in(&again, Header::ProxyAuthorization);

@@ -36,7 +36,10 @@ fn run() {
     let (mut rig, register) = Rig::registering_with(account().with_password(Secret::new(PASSWORD)));
     rig.reply(&register, 401, &[("WWW-Authenticate", r#"Digest realm="r", nonce="n", qop="auth""#)]);
     let register = rig.sent();
-    rig.accept(&register, &[("Authentication-Info", r#"rspauth="00000000000000000000000000000000", qop=auth"#)]);
+    rig.accept(
+        &register,
+        &[("Authentication-Info", r#"rspauth="00000000000000000000000000000000", qop=auth"#)],
+    );
     rig.send(BOB, BODY);
     let message = rig.sent();
     rig.reply(&message, 407, &[("Proxy-Authenticate", r#"Digest realm="r", nonce="n", qop="auth""#)]);
@@ -105,5 +108,8 @@ fn nothing_printed_holds_a_password_an_answer_or_a_body() {
     agent.handle_bytes(now, flow, &Incoming { extra, body: BODY.into(), ..Incoming::bare("NOTIFY") }.bytes());
     drain(&mut agent, &mut printed);
     assert!(printed.contains("MessageReceived") && printed.contains("Notify"), "{printed}");
-    assert!(!printed.contains(PASSWORD) && !printed.contains(BODY) && !printed.contains("response="), "{printed}");
+    assert!(
+        !printed.contains(PASSWORD) && !printed.contains(BODY) && !printed.contains("response="),
+        "{printed}"
+    );
 }

@@ -19,8 +19,17 @@ fn a_message_has_every_header_that_it_must_have_and_no_contact_gen_01_gen_02_msg
     assert_eq!(
         names,
         [
-            "Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "User-Agent", "Supported", "Content-Type",
-            "Aldis-Message-ID", "Content-Length"
+            "Via",
+            "Max-Forwards",
+            "From",
+            "To",
+            "Call-ID",
+            "CSeq",
+            "User-Agent",
+            "Supported",
+            "Content-Type",
+            "Aldis-Message-ID",
+            "Content-Length"
         ]
     );
     assert_eq!(message.method(), Some(Method::Message));
@@ -68,7 +77,9 @@ fn a_message_goes_through_its_states() {
     assert_eq!(rig.outgoing(), []);
     rig.reply(&message, 202, &[]);
     let states = rig.outgoing();
-    assert!(matches!(states.as_slice(), [(told, OutgoingState::Accepted { status })] if *told == id && status.code() == 202));
+    assert!(
+        matches!(states.as_slice(), [(told, OutgoingState::Accepted { status })] if *told == id && status.code() == 202)
+    );
 }
 
 #[test]
@@ -185,13 +196,17 @@ fn a_message_that_could_turn_too_large_is_not_taken_msg_04() {
         rig.tell(|agent, now| agent.send_message(now, message))
     };
     let refused = (0..2000).find_map(|length| Some((length, send(length).err()?)));
-    assert_eq!(refused, Some((refused.as_ref().unwrap().0, SendRefused::TooLarge { size: 2001, limit: 2000 })));
+    assert_eq!(
+        refused,
+        Some((refused.as_ref().unwrap().0, SendRefused::TooLarge { size: 2001, limit: 2000 }))
+    );
     assert!(refused.unwrap().0 > 500, "what is left for the text");
 }
 
 #[test]
 fn what_was_taken_stays_within_the_limit_with_its_authorization_msg_04() {
-    let mut rig = Rig::new(account().with_max_message(2000).unwrap().with_proxy("proxy.example.test", None).unwrap());
+    let mut rig =
+        Rig::new(account().with_max_message(2000).unwrap().with_proxy("proxy.example.test", None).unwrap());
     let longest = (0..2000)
         .rev()
         .find(|length| {
@@ -214,10 +229,20 @@ fn what_was_taken_stays_within_the_limit_with_its_authorization_msg_04() {
 #[test]
 fn recipients_that_are_none_are_refused_gen_09() {
     for to in [
-        "", "bob", "tel:+123", "mailto:bob@example.test", "sip:bob@exa mple.test", "sip:bob@example.test?Route=x",
-        "sip:bob@example.test;method=REGISTER", "sip:bob@example.test\r\nX: y", "<sip:bob@example.test>",
+        "",
+        "bob",
+        "tel:+123",
+        "mailto:bob@example.test",
+        "sip:bob@exa mple.test",
+        "sip:bob@example.test?Route=x",
+        "sip:bob@example.test;method=REGISTER",
+        "sip:bob@example.test\r\nX: y",
+        "<sip:bob@example.test>",
     ] {
-        assert!(matches!(NewMessage::new(to, "text/plain", ""), Err(SendRefused::Recipient { .. })), "{to:?}");
+        assert!(
+            matches!(NewMessage::new(to, "text/plain", ""), Err(SendRefused::Recipient { .. })),
+            "{to:?}"
+        );
     }
 }
 

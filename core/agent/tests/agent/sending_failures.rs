@@ -19,10 +19,14 @@ fn outcome(status: u16, fields: &[(&str, &str)]) -> (Rig, OutgoingState) {
 
 #[test]
 fn a_4xx_or_5xx_was_not_delivered_msg_06_gen_11() {
-    for code in [400, 403, 404, 405, 413, 415, 416, 420, 480, 481, 486, 488, 499, 500, 501, 502, 503, 504, 513, 599] {
+    for code in
+        [400, 403, 404, 405, 413, 415, 416, 420, 480, 481, 486, 488, 499, 500, 501, 502, 503, 504, 513, 599]
+    {
         let (_, state) = outcome(code, &[]);
-        let OutgoingState::Failed { why: MessageFailure::Rejected { status, retry_after: None, .. }, status: Some(_) } =
-            state
+        let OutgoingState::Failed {
+            why: MessageFailure::Rejected { status, retry_after: None, .. },
+            status: Some(_),
+        } = state
         else {
             panic!("{code}: {state:?}")
         };
@@ -34,7 +38,10 @@ fn a_4xx_or_5xx_was_not_delivered_msg_06_gen_11() {
 fn a_6xx_was_delivered_and_refused_msg_06() {
     for code in [600, 603, 604, 606, 699] {
         let (_, state) = outcome(code, &[]);
-        assert!(matches!(state, OutgoingState::Failed { why: MessageFailure::Declined { .. }, .. }), "{state:?}");
+        assert!(
+            matches!(state, OutgoingState::Failed { why: MessageFailure::Declined { .. }, .. }),
+            "{state:?}"
+        );
     }
 }
 
@@ -55,7 +62,9 @@ fn the_time_of_the_next_attempt_is_told_msg_18() {
 
 #[test]
 fn the_reason_is_told_in_words() {
-    for (code, words) in [(404, "no such user"), (480, "cannot be reached"), (413, "too large"), (603, "refused")] {
+    for (code, words) in
+        [(404, "no such user"), (480, "cannot be reached"), (413, "too large"), (603, "refused")]
+    {
         let (_, state) = outcome(code, &[]);
         let OutgoingState::Failed { why, .. } = state else { panic!() };
         assert!(why.to_string().contains(words), "{why}");
@@ -66,7 +75,10 @@ fn the_reason_is_told_in_words() {
 #[test]
 fn a_408_leaves_its_fate_unknown_msg_07() {
     let (_, state) = outcome(408, &[]);
-    assert!(matches!(state, OutgoingState::Unknown { why: UnknownReason::NoAnswer, status: Some(_) }), "{state:?}");
+    assert!(
+        matches!(state, OutgoingState::Unknown { why: UnknownReason::NoAnswer, status: Some(_) }),
+        "{state:?}"
+    );
 }
 
 #[test]

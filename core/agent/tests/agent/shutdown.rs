@@ -1,7 +1,9 @@
 //! The end, from every state.
 
 use crate::rig::{BOB, Incoming, Rig, contact_expires, seconds, status};
-use aldis_agent::{AnswerWith, ConnectionChange, Event, MessageFailure, OutgoingState, RegistrationChange, UnknownReason};
+use aldis_agent::{
+    AnswerWith, ConnectionChange, Event, MessageFailure, OutgoingState, RegistrationChange, UnknownReason,
+};
 
 fn assert_finished(rig: &mut Rig) {
     assert!(rig.agent.is_finished());
@@ -60,7 +62,10 @@ fn a_server_that_does_not_answer_is_not_waited_for_longer_than_4_s() {
     rig.sent();
     rig.pass(seconds(4));
     let events = rig.events();
-    assert!(events.iter().any(|e| matches!(e, Event::Registration(RegistrationChange::Unregistered))), "{events:?}");
+    assert!(
+        events.iter().any(|e| matches!(e, Event::Registration(RegistrationChange::Unregistered))),
+        "{events:?}"
+    );
     assert!(events.iter().any(|e| matches!(e, Event::Connection(ConnectionChange::Closed))), "{events:?}");
     assert_finished(&mut rig);
 }
