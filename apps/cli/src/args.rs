@@ -51,9 +51,9 @@ pub(crate) enum Command {
     /// An interactive conversation
     Chat(Later),
     /// Connects step by step and explains what it meets
-    Doctor(Later),
+    Doctor(Box<crate::doctor::args::Doctor>),
     /// Judges and shows certificates
-    Trust(Later),
+    Trust(Box<crate::trust::args::Trust>),
     /// Shows how the wire layer reads SIP messages
     Inspect(Inspect),
     /// Prints a completion script for a shell
@@ -69,7 +69,9 @@ impl Command {
             Command::Send(args) => args.account.json,
             Command::Listen(args) => args.account.json,
             Command::Inspect(args) => args.json,
-            Command::Chat(_) | Command::Doctor(_) | Command::Trust(_) | Command::Completions(_) => false,
+            Command::Trust(args) => args.wants_json(),
+            Command::Doctor(args) => args.account.json,
+            Command::Chat(_) | Command::Completions(_) => false,
         }
     }
 
@@ -80,6 +82,7 @@ impl Command {
             Command::Register(args) => args.account.verbose,
             Command::Send(args) => args.account.verbose,
             Command::Listen(args) => args.account.verbose,
+            Command::Doctor(args) => args.account.verbose,
             _ => 0,
         }
     }

@@ -1,13 +1,12 @@
 //! Events as JSON lines, as the contract has them: `event` first, times as RFC 3339 in UTC.
 
 use crate::failure::{Exit, Failure};
+use crate::when;
 use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// The object for an event; `None` for one that the contract does not know.
 ///
@@ -149,13 +148,13 @@ fn seconds(time: Duration) -> Value {
 
 /// Seconds since 1970 as RFC 3339; `null` for what no calendar holds.
 fn timestamp(seconds: i64) -> Value {
-    OffsetDateTime::from_unix_timestamp(seconds).ok().and_then(|time| time.format(&Rfc3339).ok()).into()
+    when::rfc3339(seconds).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aldis::net::{PostQuantum, TlsFacts, TlsVersion};
+    use aldis::net::{ClientCertificateUse, PostQuantum, TlsFacts, TlsVersion};
     use aldis::trust::{Anchors, Evidence, Matched, MatchedBy, Policy, judge};
     use aldis::{
         Connected, LostReason, MessageFailure, ReferenceIdentity, StatusCode, Trouble, UnknownReason,
@@ -215,6 +214,7 @@ mod tests {
                 alpn: None,
                 address,
                 post_quantum: PostQuantum::Negotiated,
+                client_certificate: ClientCertificateUse::NotAsked,
             },
             reference: ReferenceIdentity::new("example.test").unwrap(),
             matched: Matched { by: MatchedBy::SipUri, value: "sip:example.test".into() },

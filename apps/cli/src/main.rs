@@ -3,22 +3,29 @@
 mod account;
 mod args;
 mod commands;
+mod doctor;
 mod ending;
 mod failure;
 mod inspect;
 mod json;
+mod layout;
 mod logging;
 mod output;
 mod printable;
 mod session;
 mod signals;
 mod tell;
+mod trust;
+mod when;
 
 use crate::args::{Cli, Command};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 use clap::{CommandFactory, Parser};
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+
+const BUG: &str = "This is a bug in aldis; please report it with the lines above.";
 
 fn main() -> ExitCode {
     let command = match Cli::try_parse() {
@@ -27,7 +34,8 @@ fn main() -> ExitCode {
     };
     let mut out = Output::new(command.wants_json());
     logging::start(command.verbosity(), out.is_coloured(output::To::Notes));
-    let exit = match run(command, &mut out) {
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| run(command, &mut out)));
+    let exit = match result.unwrap_or_else(|_| Err(Failure::new(Exit::Internal, BUG))) {
         Ok(exit) => exit,
         Err(Failure { exit, advice }) => {
             if !advice.is_empty() {
@@ -56,8 +64,8 @@ fn run(command: Command, out: &mut Output) -> Outcome {
         #[cfg(not(feature = "demo"))]
         Command::Demo(_) => Err(Failure::usage("This aldis was built without its demo.")),
         Command::Chat(_) => later("chat"),
-        Command::Doctor(_) => later("doctor"),
-        Command::Trust(_) => later("trust"),
+        Command::Doctor(args) => commands::block_on(doctor::run(*args, out)),
+        Command::Trust(args) => trust::run(&args, out),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where everything is printed: results to standard output, all else to standard error; colour and progress only where
 //! a person looks.
 
+use crate::printable;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
@@ -83,7 +84,7 @@ impl Output {
     /// # Errors
     /// When standard output does not take it; so for the other two.
     pub fn json(&mut self, value: &Value) -> io::Result<()> {
-        self.text(&format!("{value}\n"))
+        self.line(&printable::json(&value.to_string()))
     }
 
     /// Text that is a result, with its line ends.

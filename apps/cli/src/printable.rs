@@ -22,6 +22,25 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
     line(&String::from_utf8_lossy(bytes)).into_owned()
 }
 
+/// A JSON text with every character that a terminal would obey written as its escape, which means the same.
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
 fn is_layout(c: char) -> bool {
     matches!(c, '\n' | '\t')
 }
@@ -62,6 +81,15 @@ mod tests {
             "a\\u{1b}]0;x\\u{7}\\u{d}\\u{a}b\\u{202e}c\\u{9b}1m"
         );
         assert_eq!(lines("a\r\nb\tc\rd\x1b[2J"), "a\nb\tc\\u{d}d\\u{1b}[2J");
+    }
+
+    #[test]
+    fn json_means_the_same_and_is_not_obeyed() {
+        let text = "a\u{9b}31m\u{202e}b\u{e0001}\n\u{1b}é";
+        let value = serde_json::Value::from(text).to_string();
+        let printed = json(&value);
+        assert!(!printed.contains(is_hidden), "{printed}");
+        assert_eq!(serde_json::from_str::<String>(&printed).unwrap(), text);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Events in words, for a person at a terminal. What strangers wrote is made safe to show here.
 
 use crate::printable::{self, line};
+use crate::when;
 use aldis::net::{ConnectFailure, Untrusted};
 use aldis::trust::Verdict;
-use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, Trouble};
+use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, StatusCode, Trouble};
 use std::time::Duration;
 
 /// What an event says, and how much it matters.
@@ -27,7 +28,7 @@ pub(crate) fn event(event: &Event) -> Option<Told> {
             Some(Told::Trouble(format!("the server at {address} is refused: {why}")))
         }
         Event::Message(message) => Some(Told::Result(incoming(message))),
-        Event::Outgoing { to, state, .. } => Some(outgoing(to.as_str(), state)),
+        Event::Outgoing { to, state, .. } => outgoing(to.as_str(), state),
         Event::Notify { package, body, .. } => {
             let body = printable::lines(&String::from_utf8_lossy(body)).trim_end().replace('\n', "\n  ");
             Some(Told::Result(format!("notified of {}:\n  {body}", line(package))))
@@ -81,15 +82,13 @@ fn registration(state: &RegistrationState) -> Told {
     }
 }
 
-fn outgoing(to: &str, state: &OutgoingState) -> Told {
+fn outgoing(to: &str, state: &OutgoingState) -> Option<Told> {
     let to = line(to);
-    match state {
+    Some(match state {
         OutgoingState::Queued => Told::Step(format!("the message for {to} waits for a connection")),
         OutgoingState::Sending => Told::Step(format!("sending to {to} …")),
-        OutgoingState::Accepted { status } if status.code() == 202 => {
-            Told::Result(format!("accepted for {to} (202): the server keeps it until it can be delivered"))
-        }
-        OutgoingState::Accepted { status } => Told::Result(format!("accepted for {to} ({status})")),
+        // Whoever waits for it says so.
+        OutgoingState::Accepted { .. } => return None,
         OutgoingState::Failed { why, .. } => {
             Told::Trouble(format!("the message for {to} was not delivered: {}", line(&why.to_string())))
         }
@@ -97,7 +96,15 @@ fn outgoing(to: &str, state: &OutgoingState) -> Told {
             "what became of the message for {to} is not known: {}",
             line(&why.to_string())
         )),
+    })
+}
+
+/// What a 2xx to a message means: neither 200 nor 202 says that anybody has read it.
+pub(crate) fn accepted(to: &str, status: StatusCode) -> String {
+    if status == StatusCode::ACCEPTED {
+        return format!("accepted for {to} (202): the server keeps it until it can be delivered");
     }
+    format!("accepted for {to} ({status})")
 }
 
 /// `sender: text`; further lines are indented, so that no text can look like another sender's.
@@ -105,6 +112,10 @@ fn incoming(message: &Incoming) -> String {
     let from = match message.display_name.as_deref().filter(|name| !name.is_empty()) {
         Some(name) => format!("{} <{}>", line(name), line(message.from.as_str())),
         None => line(message.from.as_str()).into_owned(),
+    };
+    let from = match message.sent_at.filter(|sent| message.received_at.saturating_sub(*sent) > LATE) {
+        Some(sent) => format!("{from} (sent {})", when::minute(sent)),
+        None => from,
     };
     match message.text() {
         Some(text) => {
@@ -135,6 +146,9 @@ pub(crate) fn refusal(verdict: &Verdict) -> String {
     text
 }
 
+/// From how many seconds on a message is late, and worth a word when it was sent.
+const LATE: i64 = 60;
+
 /// A time to wait, as people say it.
 fn span(time: Duration) -> String {
     match time.as_secs() {
@@ -147,6 +161,35 @@ fn span(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn incoming_text(body: &str, sent_at: Option<i64>) -> String {
+        incoming(&Incoming {
+            id: "1".into(),
+            from: "sip:bob@example.test".parse().unwrap(),
+            display_name: Some("Bob\x1b[2J".into()),
+            to: "sip:alice@example.test".parse().unwrap(),
+            content_type: "text/plain".into(),
+            body: body.to_owned().into(),
+            sent_at,
+            received_at: 1_800_000_000,
+        })
+    }
+
+    #[test]
+    fn no_text_looks_like_another_senders_and_none_is_obeyed() {
+        assert_eq!(
+            incoming_text("hi\r\nsip:carol@example.test: hello\x1b[31m\n", Some(1_799_999_990)),
+            "Bob\\u{1b}[2J <sip:bob@example.test>: hi\n  sip:carol@example.test: hello\\u{1b}[31m"
+        );
+    }
+
+    #[test]
+    fn a_late_message_says_when_it_was_sent() {
+        assert_eq!(
+            incoming_text("hi", Some(1_799_990_000)),
+            "Bob\\u{1b}[2J <sip:bob@example.test> (sent 2027-01-15 05:13 UTC): hi"
+        );
+    }
 
     #[test]
     fn waits_are_rounded_to_a_unit_that_says_something() {

@@ -1,11 +1,13 @@
 //! What a phone needs to know.
 
-use crate::net::{Deadlines, Host, Resolver, Route, TlsOptions, TlsVersion};
+use crate::net::{Deadlines, Host, Resolver, Revocation, Route, TlsOptions, TlsVersion};
+use crate::policy_file::PolicyFile;
 use crate::trace::Trace;
 use aldis_agent::{Account, InvalidAccount};
 use aldis_sip::{ReferenceIdentity, Secret, Uri};
 use aldis_trust::{Anchors, ClientCertificate, Crl, Policy};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The account of a phone and how it reaches its server. Built step by step; every step checks what it is given.
@@ -18,6 +20,7 @@ pub struct Config {
     pub(crate) tls: TlsOptions,
     pub(crate) deadlines: Deadlines,
     pub(crate) crls: Vec<Arc<Crl>>,
+    pub(crate) revocation: Arc<Revocation>,
     pub(crate) trace: Option<Trace>,
 }
 
@@ -59,13 +62,14 @@ impl Config {
             tls: TlsOptions::default(),
             deadlines: Deadlines::default(),
             crls: Vec::new(),
+            revocation: Arc::default(),
             trace: None,
         })
     }
 
     /// Answers the server's challenges with this password.
-    pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.account = self.account.with_password(Secret::new(password));
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
+        self.account = self.account.with_password(password.into());
         self
     }
 
@@ -128,6 +132,15 @@ impl Config {
         self
     }
 
+    /// What the administrator's file demands of the server of this account's identity (its domain, or its proxy: give that
+    /// first), instead of what [`Config::trust`] and [`Config::revocation_lists`] were given before.
+    pub fn policy_file(mut self, file: &PolicyFile) -> Self {
+        let demanded = file.policy_for(self.account.identity());
+        self.policy = demanded.policy.as_ref().clone();
+        self.crls = demanded.crls.clone();
+        self
+    }
+
     /// The lowest version of TLS that is spoken, 1.2 by default. Nothing lower exists here, and a client certificate that
     /// needs 1.3 keeps it.
     pub fn min_tls(mut self, version: TlsVersion) -> Self {
@@ -147,13 +160,19 @@ impl Config {
         self
     }
 
+    /// Keeps the revocation lists that are fetched in this folder too, so that the next start need not fetch them again.
+    /// It is created for its owner alone; what is in it is checked like what comes from the network.
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.revocation = Arc::new(Revocation::in_folder(folder.into()));
+        self
+    }
+
     /// The certificate that this client shows to a server that asks for one. Under TLS 1.2 it would travel in clear: unless
-    /// [`ClientCertificate::allow_in_clear`] says that it may, only TLS 1.3 is spoken.
+    /// [`ClientCertificate::allow_in_clear`] says that it may, only TLS 1.3 is spoken. A key that the platform keeps may wait
+    /// for a fingerprint: that blocks a thread of the runtime's blocking pool and nothing else, for no longer than the
+    /// handshake's deadline, which [`Config::deadlines`] can raise.
     pub fn client_certificate(mut self, certificate: &ClientCertificate) -> Self {
-        self.tls.client_certificate = Some(certificate.resolver());
-        if certificate.needs_tls13() {
-            self.tls.min_version = TlsVersion::Tls13;
-        }
+        self.tls.client_certificate = Some(certificate.clone());
         self
     }
 

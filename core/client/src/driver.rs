@@ -8,12 +8,14 @@ use crate::net::clock::{mono_now, wall_now};
 use crate::net::{ConnectFailure, ConnectRequest, Connection, Route, connect};
 use crate::queue::Queue;
 use crate::trace::{Trace, Tracer};
+use crate::watch::Watch;
 use aldis_agent::{
-    Agent, AnswerWith, BackOffReason, ConnectionChange, Event as AgentEvent, FlowId, MessageId, NewMessage,
-    Now, OutgoingState, Output, ReceivedMessage, SendRefused, Ticket,
+    Agent, AnswerWith, BackOffReason, ConnectionChange, Event as AgentEvent, FlowId, LostReason, MessageId,
+    NewMessage, Now, OutgoingState, Output, ReceivedMessage, SendRefused, Ticket,
 };
 use aldis_sip::Secret;
 use aldis_store::{Sequence, Store, StoreError, Stored};
+use aldis_trust::{Code, Verdict};
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -68,6 +70,8 @@ pub(crate) struct Driver {
     trace: Option<Trace>,
     /// The trace of the connection that is up.
     tracer: Option<Tracer>,
+    /// Over the trust in the server of the connection that is up.
+    watch: Option<Watch>,
     /// Connections that are being closed.
     farewells: JoinSet<()>,
 }
@@ -81,6 +85,7 @@ enum Wake {
     Command(Option<Command>),
     Attempt(FlowId, Box<Result<Connection, ConnectFailure>>),
     Arrival(FlowId, Arrival),
+    Judged(FlowId, Box<Verdict>),
     Time,
 }
 
@@ -98,6 +103,7 @@ impl Driver {
         request.tls = config.tls;
         request.deadlines = config.deadlines;
         request.crls = config.crls;
+        request.revocation = Some(config.revocation);
         Driver {
             agent: Agent::new(config.account, seed),
             request,
@@ -110,6 +116,7 @@ impl Driver {
             connected: None,
             trace: config.trace,
             tracer: None,
+            watch: None,
             farewells: JoinSet::new(),
         }
     }
@@ -134,6 +141,7 @@ impl Driver {
                     self.wire = Wire::Down;
                     self.agent.handle_closed(now(), id, why);
                 }
+                Wake::Judged(id, verdict) => self.judged_again(id, *verdict),
                 Wake::Time => {}
             }
             // Whatever woke us: the device may have slept past the deadline, and the runtime's timer with it.
@@ -141,6 +149,7 @@ impl Driver {
                 self.agent.handle_timeout(now());
             }
             deadline = self.drain();
+            self.watch_over();
             while self.farewells.try_join_next().is_some() {}
         }
         while self.farewells.join_next().await.is_some() {}
@@ -178,9 +187,20 @@ impl Driver {
 
     /// Sleeps until something happens. Nothing is lost when one of the others comes first.
     async fn wake(&mut self, deadline: Option<Duration>) -> Wake {
+        let due = self.watch.as_ref().and_then(|watch| watch.due_in(wall_now()));
         let sleep = async {
-            match deadline {
-                Some(at) => tokio::time::sleep(at.saturating_sub(mono_now())).await,
+            let until = deadline.map(|at| at.saturating_sub(mono_now()));
+            match until.into_iter().chain(due).min() {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        let judged = async {
+            match &mut self.watch {
+                Some(watch) => {
+                    let id = watch.flow();
+                    Wake::Judged(id, Box::new(watch.verdict().await))
+                }
                 None => std::future::pending().await,
             }
         };
@@ -200,6 +220,7 @@ impl Driver {
         tokio::select! {
             command = self.commands.recv() => Wake::Command(command),
             wake = wire => wake,
+            wake = judged => wake,
             () = sleep => Wake::Time,
         }
     }
@@ -228,6 +249,7 @@ impl Driver {
         self.tell_untrusted(connection.refused.iter());
         let local = connection.stream.get_ref().0.local_addr();
         let (facts, trusted) = (connection.facts, connection.trusted);
+        let certificate = facts.client_certificate;
         let (local, peer) = match local {
             Ok(local) => (local, facts.address),
             Err(error) => {
@@ -246,8 +268,46 @@ impl Driver {
             warnings: trusted.warnings,
         }));
         self.tracer = self.trace.clone().map(Tracer::new);
-        self.wire = Wire::Up(Box::new(Link::new(id, connection.stream)));
+        self.wire = Wire::Up(Box::new(Link::new(id, connection.stream, certificate)));
+        let mode = self.request.policy.revocation;
+        self.watch = Some(Watch::new(id, connection.judged, connection.target, mode, wall_now()));
         self.agent.handle_connected(now(), id, local, peer);
+    }
+
+    /// Begins another judgement of the server if one is due; a watch over a connection that is gone ends.
+    fn watch_over(&mut self) {
+        let up = match &self.wire {
+            Wire::Up(link) => Some(link.id),
+            Wire::Down | Wire::Coming(..) => None,
+        };
+        match &mut self.watch {
+            Some(watch) if Some(watch.flow()) == up => watch.begin(&self.request, wall_now()),
+            _ => self.watch = None,
+        }
+    }
+
+    /// The server of a connection that is up was judged again. Nothing more is written to one that is no longer trusted;
+    /// the agent makes another connection, whose server has to prove everything anew.
+    fn judged_again(&mut self, id: FlowId, verdict: Verdict) {
+        match &verdict {
+            Verdict::Trusted(trusted) => {
+                let mode = self.request.policy.revocation;
+                if let Some(watch) = &mut self.watch {
+                    watch.go_on(trusted, mode, wall_now());
+                }
+            }
+            Verdict::Refused(_) => {
+                self.watch = None;
+                self.wire = Wire::Down;
+                let meaning = verdict.code().map(Code::meaning).unwrap_or_default();
+                let why = LostReason::Failed(format!("the server is no longer trusted: {meaning}"));
+                if let Some(connected) = &self.connected {
+                    let address = connected.address;
+                    self.events.push(Event::Untrusted { verdict: Arc::new(verdict), address });
+                }
+                self.agent.handle_closed(now(), id, why);
+            }
+        }
     }
 
     fn failed(&mut self, id: FlowId, failure: ConnectFailure) {

@@ -44,8 +44,10 @@ mod event;
 mod link;
 pub mod net;
 mod phone;
+mod policy_file;
 mod queue;
 mod trace;
+mod watch;
 
 pub use aldis_agent::{
     CredentialsProblem, InvalidAccount, InvalidMessageId, LostReason, MessageFailure, MessageId,
@@ -56,4 +58,5 @@ pub use aldis_trust as trust;
 pub use config::{Config, ConfigError};
 pub use event::{Connected, ConnectionState, Event, Incoming, Trouble};
 pub use phone::{Outgoing, Phone, SendError, StartError};
+pub use policy_file::{PolicyFile, PolicyFileError};
 pub use trace::{Direction, Trace, TraceEntry};

@@ -1,6 +1,6 @@
 //! One connection as the driver uses it: bytes in, ordered bytes out, an orderly end.
 
-use crate::net::{Stream, TlsCause};
+use crate::net::{ClientCertificateUse, Stream, TlsCause};
 use aldis_agent::{FlowId, LostReason};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
@@ -16,9 +16,18 @@ const MAX_UNSENT: usize = 1 << 20;
 /// How long closing may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Said where a server closes before its first byte. Its alert would say it better, and gets lost when it closes while we
+/// write.
+const WANTS_CERTIFICATE: &str =
+    "the server asked for a client certificate, got none, and closed the connection: give the account one";
+const DISLIKES_CERTIFICATE: &str =
+    "the server was shown the client certificate and closed the connection: it may not accept this one";
+
 /// A connection that is up.
 pub(crate) struct Link {
     pub id: FlowId,
+    /// What the server said about a client certificate, until it has said anything else.
+    certificate: Option<ClientCertificateUse>,
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
     unsent: BytesMut,
@@ -32,9 +41,10 @@ pub(crate) enum Arrival {
 }
 
 impl Link {
-    pub fn new(id: FlowId, stream: Stream) -> Self {
+    pub fn new(id: FlowId, stream: Stream, certificate: ClientCertificateUse) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        Link { id, reader, writer, unsent: BytesMut::new(), input: BytesMut::with_capacity(READ) }
+        let (unsent, input) = (BytesMut::new(), BytesMut::with_capacity(READ));
+        Link { id, certificate: Some(certificate), reader, writer, unsent, input }
     }
 
     /// Adds bytes to what is written, in order.
@@ -44,6 +54,22 @@ impl Link {
 
     /// Reads and writes until bytes came or the connection is lost. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Arrival {
+        match (self.io().await, self.certificate) {
+            (Arrival::Lost(LostReason::ClosedByServer), Some(ClientCertificateUse::NotGiven)) => {
+                Arrival::Lost(LostReason::Failed(WANTS_CERTIFICATE.into()))
+            }
+            (Arrival::Lost(LostReason::ClosedByServer), Some(ClientCertificateUse::Shown)) => {
+                Arrival::Lost(LostReason::Failed(DISLIKES_CERTIFICATE.into()))
+            }
+            (Arrival::Bytes(bytes), _) => {
+                self.certificate = None;
+                Arrival::Bytes(bytes)
+            }
+            (lost, _) => lost,
+        }
+    }
+
+    async fn io(&mut self) -> Arrival {
         loop {
             let (may_read, must_write) = (self.unsent.len() < MAX_UNSENT, !self.unsent.is_empty());
             self.input.reserve(READ);

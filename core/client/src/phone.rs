@@ -5,6 +5,7 @@ use crate::driver::{Command, Driver};
 use crate::event::Event;
 use crate::queue::Queue;
 use aldis_agent::{MessageId, NewMessage, OutgoingState, SendRefused};
+use aldis_sip::Secret;
 use aldis_store::MemoryStore;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -90,9 +91,8 @@ impl Phone {
     }
 
     /// Gives other credentials and tries again what was refused for the old ones.
-    pub fn set_credentials(&self, user: &str, password: impl Into<String>) {
-        let password = aldis_sip::Secret::new(password);
-        self.command(Command::SetCredentials { user: user.into(), password });
+    pub fn set_credentials(&self, user: &str, password: impl Into<Secret>) {
+        self.command(Command::SetCredentials { user: user.into(), password: password.into() });
     }
 
     /// The system says that the network changed: the connection is replaced at once.

@@ -401,7 +401,8 @@ fn request_line(line: &[u8], at: usize) -> Result<Start, (usize, Problem)> {
 /// Replaces every fold (white space, CR LF, white space) by one space (RFC 3261 §7.3.1), and says where.
 fn unfold(head: &[u8]) -> (Vec<u8>, Vec<(u16, u16)>) {
     let mut out = Vec::with_capacity(head.len());
-    let mut folds = Vec::new();
+    let is_fold = |feed: &usize| head.get(feed + 1).copied().is_some_and(is_wsp);
+    let mut folds = Vec::with_capacity(memchr::memchr_iter(b'\n', head).filter(is_fold).count());
     let mut left_out = 0;
     let mut at = 0;
     let mut is_start_line = true;

@@ -24,6 +24,8 @@ mod message;
 mod method;
 mod name_addr;
 mod params;
+#[cfg(feature = "rsip")]
+mod rsip_edge;
 mod secret;
 mod status;
 mod uri;
@@ -40,6 +42,8 @@ pub use message::{Field, Message, StartLine};
 pub use method::{Extension, Method};
 pub use name_addr::NameAddr;
 pub use params::{ParamValue, Params};
+#[cfg(feature = "rsip")]
+pub use rsip_edge::RsipError;
 pub use secret::Secret;
 pub use status::StatusCode;
 pub use uri::{Scheme, SipScheme, Uri};

@@ -12,6 +12,17 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
+/// Where a control byte other than a tab stands.
+fn control_byte(text: &str) -> Option<usize> {
+    text.bytes().position(|b| (b < 0x20 && b != b'\t') || b == 0x7f)
+}
+
+/// Whether the text can stand as a header value without leaving its line.
+#[cfg(feature = "rsip")]
+pub(crate) fn is_line(text: &str) -> bool {
+    control_byte(text).is_none()
+}
+
 /// A header value that cannot leave its line: text without control characters.
 ///
 /// ```
@@ -29,7 +40,7 @@ impl<'a> FieldText<'a> {
     /// [`Problem::ControlByte`] if it holds CR, LF, NUL or another control character but a tab.
     pub fn new(text: impl Into<Cow<'a, str>>) -> Result<Self, Fault> {
         let text = text.into();
-        match text.bytes().position(|b| (b < 0x20 && b != b'\t') || b == 0x7f) {
+        match control_byte(&text) {
             Some(at) => Err(Fault::new(at, Problem::ControlByte)),
             None => Ok(FieldText(text)),
         }

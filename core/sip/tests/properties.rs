@@ -1,6 +1,13 @@
 //! What holds for every input: the invariants of the fuzz targets, over the vectors, over what resembles them, and over the
 //! committed corpora.
-#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic
+)]
 // a test crate
 
 mod common;
@@ -15,7 +22,8 @@ use proptest::sample::{Index, select};
 use std::path::Path;
 use std::sync::LazyLock;
 
-static VECTORS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| all_vectors().into_iter().map(|v| v.bytes).collect());
+static VECTORS: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| all_vectors().into_iter().map(|v| v.bytes).collect());
 
 /// What came out of a stream, short enough to compare it for every cut.
 fn outline<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, Vec<u8>)> {
@@ -27,7 +35,9 @@ fn outline<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, Vec<u
             out.push(match frame {
                 Frame::LineEnd => ("line end".into(), Vec::new()),
                 Frame::Judged(Judgement::Message(message)) => ("message".into(), message.to_bytes().to_vec()),
-                Frame::Judged(Judgement::Reject(r)) => (format!("{} {}", r.status, r.defect), r.request.to_bytes().to_vec()),
+                Frame::Judged(Judgement::Reject(r)) => {
+                    (format!("{} {}", r.status, r.defect), r.request.to_bytes().to_vec())
+                }
                 Frame::Judged(Judgement::Drop(defect)) => (format!("drop {defect}"), Vec::new()),
                 Frame::Judged(Judgement::Close(defect)) => (format!("close {defect}"), Vec::new()),
             });
@@ -60,7 +70,8 @@ fn every_vector_keeps_its_meaning_when_printed_and_read_again() {
 /// The committed inputs of a fuzz target.
 fn replay(target: &str, check: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(target);
-    let mut paths: Vec<_> = std::fs::read_dir(&folder).expect("a corpus").map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        std::fs::read_dir(&folder).expect("a corpus").map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     assert!(!paths.is_empty(), "{target} has no corpus");
     for path in paths {
@@ -91,10 +102,38 @@ replays! {
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         vec(any::<u8>(), 0..3),
-        select(&[
-            "\r\n", "\r", "\n", "\r\n ", "\r\n\t\r\n", ",", ";", ":", "\"", "\\", "<", ">", "%", "%00", "@", "[", "]", "=", "*",
-            " ", "\0", "l: 5\r\n", "Content-Length: 1\r\n", "\u{e9}", "?", "SIP/2.0", "v:", "99999999999999999999",
-        ][..])
+        select(
+            &[
+                "\r\n",
+                "\r",
+                "\n",
+                "\r\n ",
+                "\r\n\t\r\n",
+                ",",
+                ";",
+                ":",
+                "\"",
+                "\\",
+                "<",
+                ">",
+                "%",
+                "%00",
+                "@",
+                "[",
+                "]",
+                "=",
+                "*",
+                " ",
+                "\0",
+                "l: 5\r\n",
+                "Content-Length: 1\r\n",
+                "\u{e9}",
+                "?",
+                "SIP/2.0",
+                "v:",
+                "99999999999999999999",
+            ][..]
+        )
         .prop_map(|text| text.as_bytes().to_vec()),
     ];
     (any::<Index>(), vec((any::<Index>(), 0usize..4, piece), 0..6)).prop_map(|(which, changes)| {
@@ -110,12 +149,60 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 
 /// Text in which the delimiters of SIP are as likely as anything else.
 fn sip_like() -> impl Strategy<Value = String> {
-    let piece = select(&[
-        "sip:", "sips:", "tel:+1-2", "urn:x:y", "a", "B.test", "host", "[2001:db8::1]", "[::ffff:1.2.3.4]", "1.2.3.4", ":5061",
-        "@", ";", "=", "?", "&", ",", " ", "\t", "\"", "\\", "<", ">", "%41", "%3b", "%", "*", "/", "(", ")", "tag", "branch",
-        "lr", "q=0.5", "expires", "0", "9", "SIP/2.0/TLS", "z9hG4bK", "INVITE", "\u{e9}", "-", ".", "'", "MESSAGE 1", "1 MESSAGE",
-        "Sat, 13 Nov 2010 23:29:00 GMT", "text/plain", "+sip.instance", "\"<urn:uuid:1>\"",
-    ][..]);
+    let piece = select(
+        &[
+            "sip:",
+            "sips:",
+            "tel:+1-2",
+            "urn:x:y",
+            "a",
+            "B.test",
+            "host",
+            "[2001:db8::1]",
+            "[::ffff:1.2.3.4]",
+            "1.2.3.4",
+            ":5061",
+            "@",
+            ";",
+            "=",
+            "?",
+            "&",
+            ",",
+            " ",
+            "\t",
+            "\"",
+            "\\",
+            "<",
+            ">",
+            "%41",
+            "%3b",
+            "%",
+            "*",
+            "/",
+            "(",
+            ")",
+            "tag",
+            "branch",
+            "lr",
+            "q=0.5",
+            "expires",
+            "0",
+            "9",
+            "SIP/2.0/TLS",
+            "z9hG4bK",
+            "INVITE",
+            "\u{e9}",
+            "-",
+            ".",
+            "'",
+            "MESSAGE 1",
+            "1 MESSAGE",
+            "Sat, 13 Nov 2010 23:29:00 GMT",
+            "text/plain",
+            "+sip.instance",
+            "\"<urn:uuid:1>\"",
+        ][..],
+    );
     vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 

@@ -4,7 +4,9 @@
 mod common;
 
 use aldis_sip::fields::{Contact, MaxForwards};
-use aldis_sip::{Capabilities, Defect, Judgement, Message, NameAddr, Place, Problem, StartLine, judge_datagram};
+use aldis_sip::{
+    Capabilities, Defect, Judgement, Message, NameAddr, Place, Problem, StartLine, judge_datagram,
+};
 use common::{Vector, vectors};
 use serde_json::{Value, json};
 
@@ -93,9 +95,7 @@ fn describe(message: &Message, remaining: usize) -> Result<Value, Defect> {
 /// What is wrong with how the vector is read; empty when all is right.
 fn differences(vector: &Vector) -> Vec<String> {
     let (judgement, remaining) = judge_datagram(vector.bytes.clone().into());
-    let refused = |kind: &str, status: Value, defect: &Defect, response| {
-        json!({"judgement": kind, "status": status, "about": about(defect, response), "why": defect.to_string()})
-    };
+    let refused = |kind: &str, status: Value, defect: &Defect, response| json!({"judgement": kind, "status": status, "about": about(defect, response), "why": defect.to_string()});
     let found = match &judgement {
         Judgement::Message(message) => describe(message, remaining)
             .unwrap_or_else(|defect| json!({"judgement": "message", "why": defect.to_string()})),

@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on ends here
 
+mod distribution_point;
+mod openssl;
+
+pub use distribution_point::{Answer, DistributionPoint};
+pub use openssl::OpensslServer;
+
 use aldis::trust::{Anchors, Policy, Source};
 use aldis::{Config, Event, Outgoing, OutgoingState, Phone, RegistrationState};
 use aldis_registrar::{Options, Registrar};

@@ -1,6 +1,7 @@
 //! From options, configuration file and environment to a [`Config`] that a phone can start with.
 
 mod client_certificate;
+mod examine;
 mod file;
 mod instance;
 mod origin;
@@ -9,6 +10,7 @@ mod recipient;
 mod settings;
 mod trust;
 
+pub(crate) use examine::{Because, Examined, examine};
 pub(crate) use recipient::recipient;
 
 use self::settings::Settings;

@@ -1,6 +1,6 @@
 //! Where the password comes from; never from the command line, which every process of the machine can read.
 
-use super::origin::Given;
+use super::origin::{Given, Origin};
 use crate::failure::Failure;
 use crate::output::Output;
 use aldis_sip::Secret;
@@ -28,8 +28,8 @@ enum PasswordFileError {
     TooLong(PathBuf),
 }
 
-/// The password: from the file that was named, else the environment, else the person at the terminal. `None` if nobody
-/// has one; the server may not ask for it.
+/// The password: from the file that the command line names, else the environment, else the file that the configuration
+/// names, else the person at the terminal. `None` if nobody has one; the server may not ask for it.
 ///
 /// # Errors
 /// A usage [`Failure`] if what was given cannot be used.
@@ -38,30 +38,14 @@ pub(super) fn find(
     who: &str,
     out: &mut Output,
 ) -> Result<Option<Secret>, Failure> {
-    if let Some(given) = file {
-        let path = given.path();
-        let secret = given.read(|_| from_file(&path))?;
-        if is_world_readable(&path) {
-            let path = path.display();
-            out.warning(&format!(
-                "everybody on this machine can read the password file {path}; `chmod 600 {path}` mends that."
-            ));
-        }
+    if let Some(given) = file.filter(|given| matches!(given.origin, Origin::Option(_))) {
+        return read(given, out).map(Some);
+    }
+    if let Some(secret) = from_environment()? {
         return Ok(Some(secret));
     }
-    match std::env::var(VARIABLE) {
-        Ok(text) if text.is_empty() => {
-            return Err(Failure::usage(format_args!(
-                "{VARIABLE} is set but empty: set it to the password, or unset it."
-            )));
-        }
-        Ok(text) => return Ok(Some(Secret::new(text))),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(Failure::usage(format_args!(
-                "{VARIABLE} is not UTF-8 text, which a password must be."
-            )));
-        }
-        Err(std::env::VarError::NotPresent) => {}
+    if let Some(given) = file {
+        return read(given, out).map(Some);
     }
     if !out.is_watched() {
         return Ok(None);
@@ -70,6 +54,31 @@ pub(super) fn find(
         Failure::usage(format_args!("The password cannot be asked for: {error}. Use --password-file."))
     })?;
     Ok((!text.is_empty()).then(|| Secret::new(text)))
+}
+
+fn read(given: &Given<PathBuf>, out: &mut Output) -> Result<Secret, Failure> {
+    let path = given.path();
+    let secret = given.read(|_| from_file(&path))?;
+    if is_world_readable(&path) {
+        let path = path.display();
+        out.warning(&format!(
+            "everybody on this machine can read the password file {path}; `chmod 600 {path}` mends that."
+        ));
+    }
+    Ok(secret)
+}
+
+fn from_environment() -> Result<Option<Secret>, Failure> {
+    match std::env::var(VARIABLE) {
+        Ok(text) if text.is_empty() => Err(Failure::usage(format_args!(
+            "{VARIABLE} is set but empty: set it to the password, or unset it."
+        ))),
+        Ok(text) => Ok(Some(Secret::new(text))),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format_args!("{VARIABLE} is not UTF-8 text, which a password must be.")))
+        }
+        Err(std::env::VarError::NotPresent) => Ok(None),
+    }
 }
 
 fn from_file(path: &Path) -> Result<Secret, PasswordFileError> {

@@ -6,6 +6,7 @@ use crate::args;
 use crate::ending;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
+use crate::printable;
 use crate::session::{Next, Session, Steps};
 use crate::tell;
 use aldis::{
@@ -67,8 +68,13 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
             }
         };
         match event {
-            Event::Outgoing { id: whose, state, .. } if whose == id => match state {
-                OutgoingState::Accepted { .. } => return Ok(Exit::Done),
+            Event::Outgoing { id: whose, to, state } if whose == id => match state {
+                OutgoingState::Accepted { status } => {
+                    if !session.out.is_json() {
+                        session.out.line(&tell::accepted(&printable::line(to.as_str()), status))?;
+                    }
+                    return Ok(Exit::Done);
+                }
                 OutgoingState::Failed { why: MessageFailure::Withdrawn, .. } if withdrawn.is_some() => {
                     return Err(withdrawn.unwrap_or_else(|| Failure::silent(Exit::Unreachable)));
                 }
@@ -148,12 +154,16 @@ fn message(args: &args::Send, ready: &Ready, out: &mut Output) -> Result<Outgoin
     if body.len() > ready.max_message {
         return Err(BodyError::TooLarge { limit: ready.max_message }.into());
     }
-    let is_plain = args.content_type.get(..PLAIN.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(PLAIN));
-    let charset = args.content_type.to_ascii_lowercase();
-    if is_plain && charset.contains("utf-8") && std::str::from_utf8(&body).is_err() {
+    if is_utf8_text(&args.content_type) && std::str::from_utf8(&body).is_err() {
         return Err(BodyError::NotText.into());
     }
     Ok(Outgoing::new(&args.content_type, body))
+}
+
+/// Whether the type says that the body is plain text in UTF-8, as it does without a charset.
+fn is_utf8_text(content_type: &str) -> bool {
+    let kind = content_type.to_ascii_lowercase();
+    kind.starts_with(PLAIN) && (!kind.contains("charset") || kind.contains("utf-8"))
 }
 
 /// One byte more than the limit tells that it is exceeded; the rest of a huge file stays where it is.
@@ -204,6 +214,18 @@ fn refuse_what_is_not_there(args: &args::Send) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_text_is_utf_8_unless_it_says_otherwise() {
+        for (content_type, is) in [
+            ("text/plain", true),
+            ("Text/Plain;charset=UTF-8", true),
+            ("text/plain; charset=iso-8859-1", false),
+            ("application/octet-stream", false),
+        ] {
+            assert_eq!(is_utf8_text(content_type), is, "{content_type}");
+        }
+    }
 
     #[test]
     fn a_huge_input_is_read_no_further_than_the_limit() {

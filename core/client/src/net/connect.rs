@@ -2,24 +2,32 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aldis_sip::ReferenceIdentity;
-use aldis_trust::{Crl, Judged, Policy, Trusted, Verdict, Verifier};
+use aldis_trust::{Code, Crl, Judged, Policy, RevocationMode, Trusted, Verdict, Verifier};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::clock::wall_now;
 use super::race::{AttemptError, Candidates, ConnectError, Pace, connect_tcp};
 use super::resolve::Resolver;
 use super::resolve_error::{Question, RecordType, ResolveError};
+use super::revocation::{Case, Revocation};
 use super::srv;
 use super::target::{Host, Origin, Target};
-use super::tls::{Offer, PostQuantum, TlsFacts, TlsOptions, TlsVersion, client_config};
-use super::tls_failure::TlsCause;
+use super::tls::{
+    CertificateRequest, ClientCertificateUse, Offer, PostQuantum, TlsFacts, TlsOptions, TlsVersion,
+    client_config,
+};
+use super::tls_failure::{Alert, TlsCause};
 
+/// What a server says that found nothing in common with us.
+const HANDSHAKE_FAILURE: Alert = Alert(40);
 /// Handshakes tried for one connection: a farm whose every server is refused does not get better by the hundredth.
 const MAX_HANDSHAKES: usize = 6;
 
@@ -36,9 +44,9 @@ pub struct ConnectRequest {
     pub policy: Arc<Policy>,
     /// Revocation lists that are known.
     pub crls: Vec<Arc<Crl>>,
-    /// Whether the caller will fetch what is missing about revocation before the first byte is written
-    /// (`aldis_trust::Verifier::more_may_follow`).
-    pub revocation_follows: bool,
+    /// What fetches, between the handshake and the first byte, what nothing has proven about revocation; without it only
+    /// given lists and stapled answers count. Mode `off` fetches nothing.
+    pub revocation: Option<Arc<Revocation>>,
     /// What is asked of TLS.
     pub tls: TlsOptions,
     /// How long each part may take.
@@ -92,11 +100,49 @@ impl ConnectRequest {
             resolver: Resolver::system(),
             policy,
             crls: Vec::new(),
-            revocation_follows: false,
+            revocation: None,
             tls: TlsOptions::default(),
             deadlines: Deadlines::default(),
             pace: Pace::default(),
             avoid: Vec::new(),
+        }
+    }
+}
+
+impl ConnectRequest {
+    fn case(&self, judged: &Judged, target: &Target) -> Case {
+        Case {
+            chain: judged.chain.clone(),
+            staple: judged.staple.clone(),
+            identity: self.identity.clone(),
+            policy: self.policy.clone(),
+            crls: self.crls.clone(),
+            connected_to: match &target.host {
+                Host::Name(name) => Some(name.as_str().to_owned()),
+                Host::Address(_) => None,
+            },
+            resolver: self.resolver.clone(),
+        }
+    }
+
+    /// Judges what a server presented for a connection that is up, by today's calendar and with lists renewed where they
+    /// end within `renew`: nobody is trusted for longer than its proofs last.
+    pub async fn judge_again(&self, judged: &Judged, target: &Target, renew: Duration) -> Verdict {
+        let mut case = self.case(judged, target);
+        let verdict = self.settle(case.clone(), renew).await;
+        if case.staple.is_none() || verdict.code() != Some(Code::StapleExpired) {
+            return verdict;
+        }
+        // A staple belongs to its handshake and cannot be renewed without another: a server whose issuer still publishes
+        // a list is not refused because time has passed.
+        case.staple = None;
+        self.settle(case, renew).await
+    }
+
+    async fn settle(&self, case: Case, renew: Duration) -> Verdict {
+        match &self.revocation {
+            Some(gate) => gate.settle(case, None, renew).await,
+            None => case.judge(wall_now(), &[], false),
         }
     }
 }
@@ -343,8 +389,16 @@ impl Search<'_> {
                 }
             };
             self.handshakes += 1;
-            match self.handshake(stream, address, target).await {
-                Ok(connection) => return Some(connection),
+            let shaken = self.handshake(stream, address, target).await;
+            let proven = match shaken {
+                Ok(connection) => self.pass_gate(connection).await,
+                Err(failed) => Err(failed),
+            };
+            match proven {
+                Ok(mut connection) => {
+                    connection.refused = std::mem::take(&mut self.failures.untrusted);
+                    return Some(connection);
+                }
                 Err(Failed::Untrusted(verdict)) => {
                     tracing::debug!(%target, %address, code = ?verdict.code(), "the server is not trusted");
                     self.failures.untrusted.push(Untrusted { verdict, address, target: target.clone() });
@@ -370,10 +424,10 @@ impl Search<'_> {
         let now = Instant::now();
         let until = self.deadline.min(now + self.request.deadlines.handshake);
         if self.request.tls.require_post_quantum {
-            return self.shake(stream, address, target, Offer::PostQuantum, None, until).await;
+            return self.shake(stream, address, target, Offer::PostQuantum, None, (until, until)).await;
         }
         let half = now + (until - now) / 2;
-        let first = self.shake(stream, address, target, Offer::PostQuantum, None, half).await;
+        let first = self.shake(stream, address, target, Offer::PostQuantum, None, (half, until)).await;
         let cause = match first {
             Err(Failed::Tls { cause, early: true }) if cause.large_hello_may_be_to_blame() => cause,
             other => return other,
@@ -385,11 +439,14 @@ impl Search<'_> {
             Ok::<_, std::io::Error>(stream)
         });
         match again.await {
-            Ok(Ok(stream)) => self.shake(stream, address, target, Offer::Classical, Some(cause), until).await,
+            Ok(Ok(stream)) => {
+                self.shake(stream, address, target, Offer::Classical, Some(cause), (until, until)).await
+            }
             _ => Err(Failed::Tls { cause, early: true }),
         }
     }
 
+    /// One handshake: the server's certificate has to be there at the first of `limits`, the end at the second.
     async fn shake(
         &mut self,
         stream: TcpStream,
@@ -397,17 +454,24 @@ impl Search<'_> {
         target: &Target,
         offer: Offer,
         given_up: Option<TlsCause>,
-        until: Instant,
+        limits: (Instant, Instant),
     ) -> Result<Connection, Failed> {
         let verifier = Arc::new(self.verifier(target));
         let setup = |error: rustls::Error| Failed::Tls {
             cause: TlsCause::Setup { detail: error.to_string() },
             early: true,
         };
-        let config = client_config(&self.request.tls, offer, verifier.clone()).map_err(setup)?;
+        let asked = Arc::new(CertificateRequest::new(&self.request.tls));
+        let config =
+            client_config(&self.request.tls, offer, verifier.clone(), asked.clone()).map_err(setup)?;
         let name = verifier.server_name().ok_or(rustls::Error::UnsupportedNameType).map_err(setup)?;
-        let handshake = TlsConnector::from(config).connect(name, stream);
-        let ended = timeout_at(until, handshake).await;
+        // A key that the platform keeps may wait for a fingerprint while it signs.
+        let may_block = self.request.tls.client_certificate.is_some();
+        let mut handshake = pin!(shake_hands(TlsConnector::from(config).connect(name, stream), may_block));
+        let mut ended = timeout_at(limits.0, &mut handshake).await;
+        if ended.is_err() && verifier.judged().is_some() {
+            ended = timeout_at(limits.1, handshake).await;
+        }
         let judged = verifier.judged();
         let early = judged.is_none();
         if let Some(Judged { verdict: verdict @ Verdict::Refused(_), .. }) = judged {
@@ -415,7 +479,9 @@ impl Search<'_> {
         }
         let stream = match ended {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Failed::Tls { cause: self.cause(TlsCause::of(&error)), early }),
+            Ok(Err(error)) => {
+                return Err(Failed::Tls { cause: self.cause(&error, asked.outcome()), early });
+            }
             Err(_) => return Err(Failed::Tls { cause: TlsCause::Silent, early }),
         };
         // A handshake that ended without a judgement would be a fault of ours: it is refused like one of the server's.
@@ -425,12 +491,32 @@ impl Search<'_> {
         };
         let judged = judged.ok_or_else(no_judgement)?;
         let Verdict::Trusted(trusted) = judged.verdict.clone() else { return Err(no_judgement()) };
-        let facts = TlsFacts::read(stream.get_ref().1, address, given_up).ok_or_else(no_judgement)?;
+        let facts = TlsFacts::read(stream.get_ref().1, address, given_up, asked.outcome())
+            .ok_or_else(no_judgement)?;
         if self.request.tls.require_post_quantum && facts.post_quantum != PostQuantum::Negotiated {
             return Err(Failed::Tls { cause: TlsCause::NoPostQuantum, early });
         }
-        let refused = std::mem::take(&mut self.failures.untrusted);
-        Ok(Connection { stream, facts, target: target.clone(), trusted, judged, refused })
+        Ok(Connection { stream, facts, target: target.clone(), trusted, judged, refused: Vec::new() })
+    }
+
+    /// The gate, if there is anything to fetch under this policy.
+    fn gate(&self) -> Option<&Arc<Revocation>> {
+        let looks = self.request.policy.revocation != RevocationMode::Off;
+        self.request.revocation.as_ref().filter(|_| looks)
+    }
+
+    /// Judges the chain again with what its issuers say about revocation. Nothing has been written yet.
+    async fn pass_gate(&self, mut connection: Connection) -> Result<Connection, Failed> {
+        let Some(gate) = self.gate() else { return Ok(connection) };
+        let case = self.request.case(&connection.judged, &connection.target);
+        match gate.settle(case, Some(self.deadline), Duration::ZERO).await {
+            Verdict::Trusted(trusted) => {
+                connection.judged.verdict = Verdict::Trusted(trusted.clone());
+                connection.trusted = trusted;
+                Ok(connection)
+            }
+            refused => Err(Failed::Untrusted(Box::new(refused))),
+        }
     }
 
     fn verifier(&self, target: &Target) -> Verifier {
@@ -440,23 +526,55 @@ impl Search<'_> {
         if let Host::Name(name) = &target.host {
             verifier = verifier.connected_to(name.as_str());
         }
-        if request.revocation_follows {
+        if self.gate().is_some() {
             verifier = verifier.more_may_follow();
         }
         verifier
     }
 
     /// Whether a post-quantum group is missing is something that only we can tell: the server sees nothing in common.
-    fn cause(&self, cause: TlsCause) -> TlsCause {
+    fn cause(&self, error: &std::io::Error, asked: ClientCertificateUse) -> TlsCause {
         let options = &self.request.tls;
-        match cause {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let (Some(rustls::Error::General(detail)), ClientCertificateUse::Shown) = (inner, asked) {
+            return TlsCause::OwnCertificate { detail: detail.clone() };
+        }
+        match TlsCause::of(error) {
+            // OpenSSL's way of saying under TLS 1.2 that it misses one (RFC 5246 §7.4.6).
+            TlsCause::NothingInCommon if asked == ClientCertificateUse::NotGiven => {
+                TlsCause::ClientCertificate { alert: HANDSHAKE_FAILURE }
+            }
             TlsCause::NothingInCommon if options.require_post_quantum => TlsCause::NoPostQuantum,
-            TlsCause::Version if options.require_post_quantum && options.min_version == TlsVersion::Tls12 => {
+            TlsCause::Version
+                if options.require_post_quantum && options.min_version() == TlsVersion::Tls12 =>
+            {
                 TlsCause::NoPostQuantum
             }
             other => other,
         }
     }
+}
+
+/// Runs a handshake, on a thread of its own if it may block. Dropping the future ends the handshake; a signature that is
+/// under way is waited for by that thread alone.
+async fn shake_hands(
+    handshake: impl Future<Output = std::io::Result<Stream>> + Send + 'static,
+    may_block: bool,
+) -> std::io::Result<Stream> {
+    if !may_block {
+        return handshake.await;
+    }
+    let runtime = tokio::runtime::Handle::current();
+    let (_wanted, given_up) = tokio::sync::oneshot::channel::<()>();
+    let aside = tokio::task::spawn_blocking(move || {
+        runtime.block_on(async move {
+            tokio::select! {
+                ended = handshake => ended,
+                _ = given_up => Err(std::io::ErrorKind::Interrupted.into()),
+            }
+        })
+    });
+    aside.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod connect;
 mod race;
 mod resolve;
 mod resolve_error;
+mod revocation;
 pub mod srv;
 pub mod system_roots;
 mod target;
@@ -22,6 +23,7 @@ pub use connect::{ConnectFailure, ConnectRequest, Connection, Deadlines, Route, 
 pub use race::{AttemptError, Candidates, ConnectError, Pace, Reason, connect_tcp};
 pub use resolve::{Resolution, Resolver};
 pub use resolve_error::{Question, RecordType, ResolveError};
+pub use revocation::Revocation;
 pub use target::{Host, Origin, SIPS_PORT, Target};
-pub use tls::{PostQuantum, TlsFacts, TlsOptions, TlsVersion};
+pub use tls::{ClientCertificateUse, PostQuantum, TlsFacts, TlsOptions, TlsVersion};
 pub use tls_failure::{Alert, TlsCause};

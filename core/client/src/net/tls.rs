@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aldis_trust::Verifier;
+use aldis_trust::{ClientCertificate, Verifier};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::sign::CertifiedKey;
 use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, NamedGroup, NoKeyLog, ProtocolVersion, SupportedCipherSuite,
-    SupportedProtocolVersion, version,
+    CipherSuite, ClientConfig, ClientConnection, NamedGroup, NoKeyLog, ProtocolVersion, SignatureScheme,
+    SupportedCipherSuite, SupportedProtocolVersion, version,
 };
 
 use super::clock::WallClock;
@@ -64,8 +65,62 @@ pub struct TlsOptions {
     pub require_post_quantum: bool,
     /// Whether ALPN offers `sip/2`. A server that knows only other names aborts then, which is why it is off.
     pub alpn: bool,
-    /// The client's certificate, if it has one (`aldis_trust::ClientCertificate::resolver`).
-    pub client_certificate: Option<Arc<dyn ResolvesClientCert>>,
+    /// The client's certificate, if it has one. Unless it may travel in clear, only TLS 1.3 is spoken with it.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+impl TlsOptions {
+    /// The lowest version that these options allow: with a certificate that may not travel in clear it is TLS 1.3.
+    pub fn min_version(&self) -> TlsVersion {
+        match &self.client_certificate {
+            Some(certificate) if certificate.needs_tls13() => TlsVersion::Tls13,
+            _ => self.min_version,
+        }
+    }
+}
+
+/// What became of the server's question for a client certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificateUse {
+    /// The server did not ask.
+    #[default]
+    NotAsked,
+    /// It asked, and there was none, or none that it could read. It may accept that.
+    NotGiven,
+    /// It asked and was shown ours.
+    Shown,
+}
+
+/// Answers a server's question for a certificate, and remembers that it came.
+#[derive(Debug)]
+pub(super) struct CertificateRequest {
+    own: Option<Arc<dyn ResolvesClientCert>>,
+    outcome: Mutex<ClientCertificateUse>,
+}
+
+impl CertificateRequest {
+    pub fn new(options: &TlsOptions) -> Self {
+        let own = options.client_certificate.as_ref().map(ClientCertificate::resolver);
+        CertificateRequest { own, outcome: Mutex::default() }
+    }
+
+    pub fn outcome(&self) -> ClientCertificateUse {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ResolvesClientCert for CertificateRequest {
+    fn resolve(&self, roots: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let key = self.own.as_ref().and_then(|own| own.resolve(roots, schemes));
+        let outcome =
+            if key.is_some() { ClientCertificateUse::Shown } else { ClientCertificateUse::NotGiven };
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
+        key
+    }
+
+    fn has_certs(&self) -> bool {
+        self.own.is_some()
+    }
 }
 
 /// Whether a ClientHello offers the post-quantum group, which makes it larger than one TCP segment.
@@ -82,6 +137,7 @@ pub(super) fn client_config(
     options: &TlsOptions,
     offer: Offer,
     verifier: Arc<Verifier>,
+    asked: Arc<CertificateRequest>,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
     let kx_groups = match (options.require_post_quantum, offer) {
         (true, _) => vec![POST_QUANTUM],
@@ -89,19 +145,16 @@ pub(super) fn client_config(
         (false, Offer::Classical) => CLASSICAL.to_vec(),
     };
     // TLS 1.2 has no post-quantum group.
-    let only_13 = options.require_post_quantum || options.min_version == TlsVersion::Tls13;
+    let only_13 = options.require_post_quantum || options.min_version() == TlsVersion::Tls13;
     let versions: &[&'static SupportedProtocolVersion] =
         if only_13 { &[&version::TLS13] } else { &[&version::TLS13, &version::TLS12] };
     let provider =
         CryptoProvider { cipher_suites: CIPHER_SUITES.to_vec(), kx_groups, ..aws_lc_rs::default_provider() };
-    let builder = ClientConfig::builder_with_details(Arc::new(provider), Arc::new(WallClock))
+    let mut config = ClientConfig::builder_with_details(Arc::new(provider), Arc::new(WallClock))
         .with_protocol_versions(versions)?
         .dangerous()
-        .with_custom_certificate_verifier(verifier);
-    let mut config = match &options.client_certificate {
-        Some(resolver) => builder.with_client_cert_resolver(resolver.clone()),
-        None => builder.with_no_client_auth(),
-    };
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(asked);
     // A resumed handshake, and data sent before the handshake's end, would pass the verifier by (TLS-22).
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
@@ -129,6 +182,8 @@ pub struct TlsFacts {
     pub address: SocketAddr,
     /// What became of the post-quantum key exchange.
     pub post_quantum: PostQuantum,
+    /// Whether the server asked for a client certificate, and got one.
+    pub client_certificate: ClientCertificateUse,
 }
 
 /// What became of the post-quantum key exchange (TLS-23).
@@ -149,6 +204,7 @@ impl TlsFacts {
         connection: &ClientConnection,
         address: SocketAddr,
         given_up: Option<TlsCause>,
+        client_certificate: ClientCertificateUse,
     ) -> Option<TlsFacts> {
         let version = match connection.protocol_version()? {
             ProtocolVersion::TLSv1_2 => TlsVersion::Tls12,
@@ -168,6 +224,7 @@ impl TlsFacts {
             alpn: connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
             address,
             post_quantum,
+            client_certificate,
         })
     }
 }

@@ -23,6 +23,11 @@ pub enum TlsCause {
         /// Its alert.
         alert: Alert,
     },
+    /// Our own certificate could not be used: its key, which the platform keeps, did not sign.
+    OwnCertificate {
+        /// Why.
+        detail: String,
+    },
     /// The server does not serve the name that it was asked for (alert `unrecognized_name`).
     UnknownName,
     /// ALPN failed: the server does not know `sip/2`.
@@ -166,6 +171,9 @@ impl TlsCause {
             Self::ClientCertificate { .. } => {
                 "Give the account the client certificate that the server's administrator issued, or a current one."
             }
+            Self::OwnCertificate { .. } => {
+                "Unlock the device or its token, agree to the use of the key, and connect again."
+            }
             Self::UnknownName => {
                 "The server does not know this domain: check its spelling, and the proxy or address that was given."
             }
@@ -197,6 +205,9 @@ impl fmt::Display for TlsCause {
             }
             Self::ClientCertificate { alert } => {
                 write!(f, "the server demands a client certificate that it accepts: alert {alert}")
+            }
+            Self::OwnCertificate { detail } => {
+                write!(f, "the client certificate could not be used: {detail}")
             }
             Self::UnknownName => f.write_str("the server does not serve this domain"),
             Self::Alpn => f.write_str("the server does not know the application protocol sip/2"),

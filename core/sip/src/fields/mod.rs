@@ -41,11 +41,15 @@ pub trait FieldValue<'a>: Sized {
     #[doc(hidden)]
     fn read(at: &mut At<'a>) -> Result<Self, Fault>;
 
-    /// Reads a value that is all of `text`.
+    /// Reads a value that is all of `text`. What comes from a message is read by [`crate::Message::get`]; this is for text
+    /// from elsewhere, and takes no CR, LF or NUL, not even the NUL that a quoted string may hold behind a backslash.
     ///
     /// # Errors
     /// A [`Fault`] with the byte that is wrong.
     fn parse(text: &'a str) -> Result<Self, Fault> {
+        if let Some(at) = memchr::memchr3(b'\r', b'\n', b'\0', text.as_bytes()) {
+            return Err(Fault::new(at, Problem::ControlByte));
+        }
         let mut at = At(Cursor::new(text));
         at.0.skip_wsp();
         let value = Self::read(&mut at)?;

@@ -30,11 +30,14 @@ pub fn vectors(folders: &[&str]) -> Vec<Vector> {
     let mut all = Vec::new();
     for folder in folders {
         let directory = root().join(folder);
-        let mut paths: Vec<PathBuf> =
-            fs::read_dir(&directory).expect("the folder of vectors").map(|entry| entry.unwrap().path()).collect();
+        let mut paths: Vec<PathBuf> = fs::read_dir(&directory)
+            .expect("the folder of vectors")
+            .map(|entry| entry.unwrap().path())
+            .collect();
         paths.sort();
         for path in paths.iter().filter(|path| path.extension().is_some_and(|e| e == "sip")) {
-            let expected = fs::read_to_string(path.with_extension("json")).expect("an expectation beside the message");
+            let expected =
+                fs::read_to_string(path.with_extension("json")).expect("an expectation beside the message");
             all.push(Vector {
                 name: format!("{folder}/{}", path.file_stem().unwrap().to_string_lossy()),
                 bytes: fs::read(path).unwrap(),

@@ -19,6 +19,8 @@ use crate::net::testing::dns_server::{DnsServer, Zone};
 use crate::net::testing::tls_server::{Behaviour, ONLY_12, ONLY_13, Server, Setup};
 use crate::net::*;
 
+mod client_certificate;
+
 const DOMAIN: &str = "example.test";
 
 fn now() -> i64 {
@@ -84,6 +86,7 @@ async fn a_server_that_proves_the_domain_is_connected_to() {
             alpn: None,
             address: server.address,
             post_quantum: PostQuantum::Negotiated,
+            client_certificate: ClientCertificateUse::NotAsked,
         }
     );
     assert_eq!(connection.trusted.matched.by, MatchedBy::Dns);

@@ -240,7 +240,10 @@ mod tests {
             format!("HTTP/1.1 200 OK\r\n\r\n{long}"),
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n".to_owned(),
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n".to_owned(),
-            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1f4\r\n{0}\r\n1f5\r\n{0}", &long[..500]),
+            format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1f4\r\n{0}\r\n1f5\r\n{0}",
+                &long[..500]
+            ),
         ] {
             assert_eq!(read(response.as_bytes()).await, Err(HttpError::TooLarge(MAX)), "{response}");
         }
@@ -254,7 +257,12 @@ mod tests {
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nlist\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nli",
         ] {
-            assert_eq!(read(response).await, Err(HttpError::Truncated), "{}", String::from_utf8_lossy(response));
+            assert_eq!(
+                read(response).await,
+                Err(HttpError::Truncated),
+                "{}",
+                String::from_utf8_lossy(response)
+            );
         }
     }
 
@@ -263,7 +271,8 @@ mod tests {
         let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(MAX_HEAD + READ));
         let fields = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(MAX_FIELDS + 1));
         let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(MAX_INTERIM + 2);
-        let line = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(MAX_CHUNK_LINE));
+        let line =
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(MAX_CHUNK_LINE));
         for response in [
             &b"SIP/2.0 200 OK\r\n\r\n"[..],
             b"\x30\x82\x01\x00garbage\r\n\r\n",
@@ -279,13 +288,19 @@ mod tests {
             interim.as_bytes(),
             line.as_bytes(),
         ] {
-            assert_eq!(read(response).await, Err(HttpError::Malformed), "{}", String::from_utf8_lossy(response));
+            assert_eq!(
+                read(response).await,
+                Err(HttpError::Malformed),
+                "{}",
+                String::from_utf8_lossy(response)
+            );
         }
     }
 
     #[tokio::test]
     async fn what_we_did_not_ask_for_is_not_decoded() {
-        for field in ["Content-Encoding: gzip", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: gzip"] {
+        for field in ["Content-Encoding: gzip", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: gzip"]
+        {
             let response = format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\nlist");
             assert_eq!(read(response.as_bytes()).await, Err(HttpError::Encoded), "{field}");
         }

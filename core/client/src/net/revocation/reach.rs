@@ -86,7 +86,9 @@ fn place_v6(address: Ipv6Addr) -> Place {
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => place_v4(embedded(high, low)),
         // Teredo (RFC 4380), ORCHID (RFC 4843, 7343), documentation (RFC 3849, 9637), discard (RFC 6666).
-        [0x2001, 0, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0x0fff, ..] | [0x100, 0, 0, 0, ..] => Place::Private,
+        [0x2001, 0, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0x0fff, ..] | [0x100, 0, 0, 0, ..] => {
+            Place::Private
+        }
         [0x2001, second, ..] if second & 0xffe0 == 0x10 || second & 0xffe0 == 0x20 => Place::Private,
         [first, ..] if first & 0xffc0 == 0xfe80 => Place::Near,
         // Unique local (RFC 4193); site-local (RFC 3879).
@@ -109,7 +111,9 @@ mod tests {
 
     #[test]
     fn a_public_authority_sends_nobody_to_this_device_or_network() {
-        for near in ["127.0.0.1", "127.255.0.1", "0.1.2.3", "169.254.169.254", "::1", "fe80::1", "::ffff:127.0.0.1"] {
+        for near in
+            ["127.0.0.1", "127.255.0.1", "0.1.2.3", "169.254.169.254", "::1", "fe80::1", "::ffff:127.0.0.1"]
+        {
             assert_eq!(reaches(near), [false, false, true], "{near}");
         }
         for private in [
@@ -148,14 +152,24 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_to_many_hosts_or_none() {
-        for nowhere in ["0.0.0.0", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "::", "ff02::1"] {
+        for nowhere in
+            ["0.0.0.0", "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "::", "ff02::1"]
+        {
             assert_eq!(reaches(nowhere), [false, false, false], "{nowhere}");
         }
     }
 
     #[test]
     fn the_public_network_is_open_to_all() {
-        for public in ["1.1.1.1", "172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "2606:4700::1111", "2001:4860::1"] {
+        for public in [
+            "1.1.1.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "2001:4860::1",
+        ] {
             assert_eq!(reaches(public), [true; 3], "{public}");
         }
     }

@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn other_schemes_are_skipped() {
-        for text in ["ldap:///CN=CA", "https://crl.example.test/", "ftp://x/", "file:///etc/passwd", "", "http"] {
+        for text in
+            ["ldap:///CN=CA", "https://crl.example.test/", "ftp://x/", "file:///etc/passwd", "", "http"]
+        {
             assert_eq!(HttpUrl::parse(text), Err(NotFollowed::Scheme), "{text}");
         }
     }
