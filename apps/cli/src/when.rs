@@ -14,8 +14,7 @@ pub(crate) fn rfc3339(seconds: i64) -> Option<String> {
 
 /// The same for people, to the minute; what no calendar holds is said to be so.
 pub(crate) fn minute(seconds: i64) -> String {
-    const FORMAT: &[BorrowedFormatItem<'_>] =
-        format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+    const FORMAT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
     shown(seconds, FORMAT)
 }
 

@@ -128,13 +128,27 @@ fn each_classic_trouble_is_explained() {
         ("missing intermediate", to_pem("CERTIFICATE", &world.server().certificate()), DOMAIN, TIME),
         ("self-signed", self_signed(server(), NOW).unwrap().chain_pem(), DOMAIN, TIME),
         ("clock wrong by years", world.server().chain_pem(), DOMAIN, "2019-01-15T08:00:00Z"),
-        ("impostor root", lookalike.issue(server()).unwrap().chain_pem() + &lookalike.root_pem(), DOMAIN, TIME),
+        (
+            "impostor root",
+            lookalike.issue(server()).unwrap().chain_pem() + &lookalike.root_pem(),
+            DOMAIN,
+            TIME,
+        ),
         ("enterprise CA not installed", foreign_issuing.issue(server()).unwrap().chain_pem(), DOMAIN, TIME),
         ("wildcard only", wildcard, "sip.example.test", TIME),
     ] {
         world.write("chain.pem", chain);
         let output = world.aldis(&[
-            "trust", "check", "--roots", "root.pem", "--chain", "chain.pem", "--host", host, "--time", time,
+            "trust",
+            "check",
+            "--roots",
+            "root.pem",
+            "--chain",
+            "chain.pem",
+            "--host",
+            host,
+            "--time",
+            time,
         ]);
         assert_eq!(output.status.code(), Some(1), "{name}");
         let text = text(&output.stdout);
@@ -200,9 +214,15 @@ fn usage_and_files_that_cannot_be_read_end_with_2() {
     let world = World::new();
     world.write("text", "hello");
     for (arguments, words) in [
-        (&["--roots", "missing", "--chain", "server.pem", "--host", DOMAIN][..], "--roots: missing cannot be read"),
+        (
+            &["--roots", "missing", "--chain", "server.pem", "--host", DOMAIN][..],
+            "--roots: missing cannot be read",
+        ),
         (&["--chain", "missing", "--host", DOMAIN], "--chain: missing cannot be read"),
-        (&["--chain", "server.pem", "--host", "example.test:5061"], "--host: \"example.test:5061\" has a port"),
+        (
+            &["--chain", "server.pem", "--host", "example.test:5061"],
+            "--host: \"example.test:5061\" has a port",
+        ),
         (&["--chain", "server.pem", "--host", "[::1]:5061"], "has a port"),
         (&["--chain", "server.pem", "--host", "192.0.2.1:5061"], "has a port"),
         (&["--chain", "server.pem", "--host", "a..b"], "--host: \"a..b\" is neither"),
@@ -219,7 +239,8 @@ fn usage_and_files_that_cannot_be_read_end_with_2() {
         assert_eq!(text(&output.stdout), "");
         assert!(text(&output.stderr).contains(words), "{words}: {}", text(&output.stderr));
     }
-    let output = world.aldis(&["trust", "check", "--chain", "server.pem", "--host", DOMAIN, "--time", "yesterday"]);
+    let output =
+        world.aldis(&["trust", "check", "--chain", "server.pem", "--host", DOMAIN, "--time", "yesterday"]);
     assert_eq!(output.status.code(), Some(2));
 }
 
@@ -237,7 +258,11 @@ fn hosts_may_be_names_and_addresses() {
         ("[2001:DB8::1]", "ip"),
     ] {
         let verdict = world.verdict(&["--chain", "chain.pem", "--host", host]);
-        assert_eq!((&verdict["verdict"], &verdict["identity"]["matched"]), (&json!("accept"), &json!(matched)), "{host}");
+        assert_eq!(
+            (&verdict["verdict"], &verdict["identity"]["matched"]),
+            (&json!("accept"), &json!(matched)),
+            "{host}"
+        );
     }
 }
 
@@ -257,8 +282,18 @@ fn revocation_is_judged_in_every_mode() {
     world.write("bad.crl", list(true, NOW - DAY, NOW + DAY));
     world.write("old.crl", list(false, NOW - 9 * DAY, NOW - 2 * DAY));
     let verdict = |crl: &str, mode: &str| {
-        let arguments =
-            ["--chain", "chain.pem", "--host", DOMAIN, "--crl", "root.crl", "--crl", crl, "--revocation", mode];
+        let arguments = [
+            "--chain",
+            "chain.pem",
+            "--host",
+            DOMAIN,
+            "--crl",
+            "root.crl",
+            "--crl",
+            crl,
+            "--revocation",
+            mode,
+        ];
         world.verdict(&arguments)
     };
     assert_eq!(verdict("good.crl", "require")["verdict"], "accept");
@@ -269,7 +304,9 @@ fn revocation_is_judged_in_every_mode() {
     assert_eq!(verdict("old.crl", "prefer")["verdict"], "accept");
 
     let staple = |status| {
-        OcspAnswer::new(server.serial_number(), status, NOW - DAY, NOW + DAY).signed_by(&world.issuing).unwrap()
+        OcspAnswer::new(server.serial_number(), status, NOW - DAY, NOW + DAY)
+            .signed_by(&world.issuing)
+            .unwrap()
     };
     let stapled = ["--chain", "chain.pem", "--host", DOMAIN, "--ocsp", "staple.der"];
     world.write("staple.der", staple(CertificateStatus::Good));
@@ -283,14 +320,20 @@ fn revocation_is_judged_in_every_mode() {
 #[test]
 fn options_of_the_policy_reach_the_judgement() {
     let world = World::new();
-    let chain = |template: Template| world.write("chain.pem", world.issuing.issue(template).unwrap().chain_pem());
-    let verdict = |host: &str, more: &[&str]| world.verdict(&[&["--chain", "chain.pem", "--host", host][..], more].concat());
+    let chain =
+        |template: Template| world.write("chain.pem", world.issuing.issue(template).unwrap().chain_pem());
+    let verdict = |host: &str, more: &[&str]| {
+        world.verdict(&[&["--chain", "chain.pem", "--host", host][..], more].concat())
+    };
     chain(Template::server(DOMAIN).no_names().dns("*.example.test"));
     assert_eq!(verdict("sip.example.test", &[])["code"], "wildcard-not-allowed");
     assert_eq!(verdict("sip.example.test", &["--allow-wildcard"])["identity"]["matched"], "wildcard");
     assert_eq!(verdict("sip.example.test", &["--profile", "web"])["verdict"], "accept");
     chain(Template::server("pool.example.test"));
-    assert_eq!(verdict(DOMAIN, &["--server-name", "pool.example.test"])["identity"]["matched"], "server-name");
+    assert_eq!(
+        verdict(DOMAIN, &["--server-name", "pool.example.test"])["identity"]["matched"],
+        "server-name"
+    );
     chain(Template::server(DOMAIN).no_purposes());
     assert_eq!(verdict(DOMAIN, &[])["verdict"], "accept");
     assert_eq!(verdict(DOMAIN, &["--level", "strict"])["verdict"], "reject");
@@ -298,7 +341,10 @@ fn options_of_the_policy_reach_the_judgement() {
     assert_eq!(verdict(DOMAIN, &["--pin", &wrong])["code"], "pin-mismatch");
     let shown = world.aldis(&["trust", "show", "--json", "chain.pem"]);
     let first: Value = serde_json::from_str(text(&shown.stdout).lines().next().unwrap()).unwrap();
-    assert_eq!(verdict(DOMAIN, &["--pin", &wrong, "--pin", first["pin"].as_str().unwrap()])["verdict"], "accept");
+    assert_eq!(
+        verdict(DOMAIN, &["--pin", &wrong, "--pin", first["pin"].as_str().unwrap()])["verdict"],
+        "accept"
+    );
 }
 
 #[test]
@@ -314,7 +360,8 @@ fn a_batch_answers_every_line_in_its_order_and_goes_on_after_bad_ones() {
         json!({"id": 7, "roots": [root], "chain": [chain]}).to_string(),
         json!({"id": 8, "roots": [root], "chain": [chain], "host": "example.test:5061"}).to_string(),
         json!({"id": 9, "roots": [root], "chain": [], "host": DOMAIN, "time": null}).to_string(),
-        json!({"id": {"a": 1}, "roots": [null, "junk", root], "chain": chain, "host": DOMAIN, "time": NOW}).to_string(),
+        json!({"id": {"a": 1}, "roots": [null, "junk", root], "chain": chain, "host": DOMAIN, "time": NOW})
+            .to_string(),
         json!({"id": 11, "roots": [], "chain": ["junk"], "host": DOMAIN}).to_string(),
         json!({"id": 12, "roots": [root], "chain": [chain], "host": DOMAIN, "crls": ["junk"]}).to_string(),
         json!({"id": 13, "roots": [root], "chain": [chain], "host": DOMAIN, "level": "lax"}).to_string(),
@@ -326,7 +373,8 @@ fn a_batch_answers_every_line_in_its_order_and_goes_on_after_bad_ones() {
     let said: Vec<(Value, Value)> = first
         .iter()
         .map(|answer| {
-            let said = answer.get("verdict").cloned().unwrap_or_else(|| json!(answer["error"].as_str().is_some()));
+            let said =
+                answer.get("verdict").cloned().unwrap_or_else(|| json!(answer["error"].as_str().is_some()));
             (answer["id"].clone(), said)
         })
         .collect();
@@ -356,7 +404,8 @@ fn a_batch_takes_every_option_of_a_check() {
     let world = World::new();
     let server = world.issuing.issue(Template::server(DOMAIN).no_names().dns("*.example.test")).unwrap();
     let deep = world.issuing.intermediate(Template::authority("Deeper")).unwrap();
-    let list = RevocationList::new(NOW - DAY, NOW + DAY).revoke(server.serial_number()).signed_by(&world.issuing);
+    let list =
+        RevocationList::new(NOW - DAY, NOW + DAY).revoke(server.serial_number()).signed_by(&world.issuing);
     let staple = OcspAnswer::new(server.serial_number(), CertificateStatus::Unknown, NOW - DAY, NOW + DAY)
         .signed_by(&world.issuing)
         .unwrap();
@@ -376,9 +425,13 @@ fn a_batch_takes_every_option_of_a_check() {
         with(json!({"revocation": "require"})),
         with(json!({"ocsp": staple})),
         with(json!({"pins": ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]})),
-        with(json!({"chain": deep.issue(Template::server("a.example.test")).unwrap().chain_pem(), "max_depth": 1})),
-        with(json!({"host": DOMAIN, "chain": world.issuing.issue(Template::server("p.test")).unwrap().chain_pem(),
-                    "server_names": ["p.test"]})),
+        with(
+            json!({"chain": deep.issue(Template::server("a.example.test")).unwrap().chain_pem(), "max_depth": 1}),
+        ),
+        with(
+            json!({"host": DOMAIN, "chain": world.issuing.issue(Template::server("p.test")).unwrap().chain_pem(),
+                    "server_names": ["p.test"]}),
+        ),
     ];
     let answers = world.batch(lines.join("\n").as_bytes());
     let codes: Vec<&str> = answers
@@ -435,7 +488,10 @@ fn a_line_without_end_is_passed_over() {
 #[test]
 fn certificates_and_lists_are_shown_as_a_person_reads_them() {
     let world = World::new();
-    let template = Template::server(DOMAIN).uri("sip:example.test").dns("*.example.test").crl_url("http://ca.test/a.crl");
+    let template = Template::server(DOMAIN)
+        .uri("sip:example.test")
+        .dns("*.example.test")
+        .crl_url("http://ca.test/a.crl");
     let server = world.issuing.issue(template.must_staple().valid(NOW - 300 * DAY, NOW + 5 * DAY)).unwrap();
     let expired = world.issuing.issue(Template::server(DOMAIN).expired(NOW)).unwrap();
     let list = RevocationList::new(NOW - DAY, NOW + 6 * DAY).revoke(server.serial_number());

@@ -8,7 +8,7 @@ use crate::defect::Defect;
 use crate::fields::{Contact, RecordRoute, Route, Via};
 use crate::lex::is_token;
 use crate::writer::is_line;
-use crate::{Header, Message, Method, NameAddr, Scheme, StartLine, StatusCode, Uri};
+use crate::{Header, Message, Method, NameAddr, ParamValue, Params, Scheme, StartLine, StatusCode, Uri};
 use rsip::headers::UntypedHeader;
 
 /// Why a message or a part of it has no counterpart.
@@ -111,23 +111,18 @@ fn headers(message: &Message) -> Result<Vec<rsip::Header>, RsipError> {
     if let Some(defect) = message.line_defect() {
         return Err(defect.clone().into());
     }
-    for address in [message.from()?.0, message.to()?.0] {
-        check_address(&address)?;
-    }
     let cseq = message.cseq()?;
     rsip_method(&cseq.method)?;
     let mut out = Vec::new();
-    let mut split = [Header::Via, Header::Contact, Header::Route, Header::RecordRoute].to_vec();
+    let mut done = Vec::new();
     for field in message.fields() {
-        if let Some(at) = split.iter().position(|header| *header == field.header) {
-            // All rows of the header, where its first one stands.
-            split.remove(at);
-            for value in split_values(message, field.header)? {
-                out.extend(known(field.header, &value));
-            }
+        if done.contains(&field.header) {
             continue;
         }
-        if matches!(field.header, Header::Via | Header::Contact | Header::Route | Header::RecordRoute) {
+        if let Some(values) = rewritten(message, field.header)? {
+            // All rows of the header, where its first one stands.
+            done.push(field.header);
+            out.extend(values.iter().filter_map(|value| known(field.header, value)));
             continue;
         }
         let not_text = || RsipError::NotText(field.name.into());
@@ -141,47 +136,63 @@ fn headers(message: &Message) -> Result<Vec<rsip::Header>, RsipError> {
     Ok(out)
 }
 
-/// The values of a list header, one by one.
-fn split_values(message: &Message, header: Header) -> Result<Vec<String>, RsipError> {
-    let mut out = Vec::new();
-    match header {
-        Header::Via => {
-            for via in message.all::<Via<'_>>() {
-                let via = via?;
-                if via.sent_by.host.starts_with('[') {
-                    return Err(RsipError::Misread("an IPv6 address in Via".into()));
-                }
-                out.push(via.to_string());
-            }
-        }
+/// The values of a header of Vias or addresses, one by one and without white space around their parameters, which rsip's
+/// typed headers lose; `None` for other headers.
+fn rewritten(message: &Message, header: Header) -> Result<Option<Vec<String>>, RsipError> {
+    let values: Vec<String> = match header {
+        Header::From => vec![address(&message.from()?.0)?],
+        Header::To => vec![address(&message.to()?.0)?],
+        Header::Via => message.all().map(|via| self::via(&via?)).collect::<Result<_, _>>()?,
         Header::Contact => {
-            for contact in message.contacts() {
-                let contact = contact?;
-                if let Contact::Address(address) = &contact {
-                    check_address(address)?;
-                }
-                out.push(contact.to_string());
-            }
+            message.contacts().map(|contact| self::contact(&contact?)).collect::<Result<_, _>>()?
         }
         Header::Route => {
-            for route in message.all::<Route<'_>>() {
-                let route = route?;
-                check_address(&route)?;
-                out.push(route.to_string());
-            }
+            message.all::<Route<'_>>().map(|route| address(&*route?)).collect::<Result<_, _>>()?
         }
-        _ => {
-            for route in message.all::<RecordRoute<'_>>() {
-                let route = route?;
-                check_address(&route)?;
-                out.push(route.to_string());
-            }
+        Header::RecordRoute => {
+            message.all::<RecordRoute<'_>>().map(|route| address(&*route?)).collect::<Result<_, _>>()?
+        }
+        _ => return Ok(None),
+    };
+    match values.iter().all(|value| is_line(value)) {
+        true => Ok(Some(values)),
+        false => Err(RsipError::NotText(header.name().into())),
+    }
+}
+
+fn via(via: &Via<'_>) -> Result<String, RsipError> {
+    if via.sent_by.host.starts_with('[') {
+        return Err(RsipError::Misread("an IPv6 address in Via".into()));
+    }
+    Ok(format!("SIP/2.0/{} {}{}", via.transport, via.sent_by, close(&via.params)))
+}
+
+fn contact(contact: &Contact<'_>) -> Result<String, RsipError> {
+    match contact.address() {
+        Some(of) => address(of),
+        None => Ok(contact.to_string()),
+    }
+}
+
+fn address(value: &NameAddr<'_>) -> Result<String, RsipError> {
+    check_address(value)?;
+    let bare = value.clone().with_params(Params::none());
+    Ok(format!("{bare}{}", close(&value.params)))
+}
+
+/// Parameters with no white space around them.
+fn close(params: &Params<'_>) -> String {
+    let mut out = String::new();
+    for (name, value) in params.iter() {
+        out.push(';');
+        out.push_str(name);
+        match value {
+            None => {}
+            Some(ParamValue::Token(text)) => out.extend(["=", text]),
+            Some(ParamValue::Quoted(quoted)) => out.extend(["=\"", quoted.raw(), "\""]),
         }
     }
-    if out.iter().any(|value| !is_line(value)) {
-        return Err(RsipError::NotText(header.name().into()));
-    }
-    Ok(out)
+    out
 }
 
 /// rsip's typed headers take the display name with its quotes, and lose a user with a dot, parameters of the URI with an

@@ -27,8 +27,13 @@ fn messages() -> Vec<(String, Message)> {
         .collect()
 }
 
+/// Without white space: rsip's typed headers know none around parameters, so the conversion leaves it out.
+fn close(text: &str) -> String {
+    text.replace([' ', '\t'], "")
+}
+
 fn values<'a, V: FieldValue<'a> + ToString>(message: &'a Message) -> Vec<String> {
-    message.all::<V>().map(|value| value.unwrap().to_string()).collect()
+    message.all::<V>().map(|value| close(&value.unwrap().to_string())).collect()
 }
 
 /// What must be the same before and after, rows of lists split.
@@ -40,12 +45,22 @@ fn meaning(message: &Message) -> Vec<String> {
             _ => String::new(),
         },
     ];
+    out.extend(values::<From<'_>>(message));
+    out.extend(values::<To<'_>>(message));
     out.extend(values::<Via<'_>>(message));
     out.extend(values::<Contact<'_>>(message));
     out.extend(values::<aldis_sip::fields::Route<'_>>(message));
     out.extend(values::<aldis_sip::fields::RecordRoute<'_>>(message));
-    let lists = [Header::Via, Header::Contact, Header::Route, Header::RecordRoute, Header::ContentLength];
-    for field in message.fields().filter(|field| !lists.contains(&field.header)) {
+    let typed = [
+        Header::From,
+        Header::To,
+        Header::Via,
+        Header::Contact,
+        Header::Route,
+        Header::RecordRoute,
+        Header::ContentLength,
+    ];
+    for field in message.fields().filter(|field| !typed.contains(&field.header)) {
         let name = if field.header == Header::Other { field.name } else { field.header.name() };
         out.push(format!("{name}: {}", std::str::from_utf8(field.value).unwrap()));
     }
@@ -123,7 +138,13 @@ fn what_rsip_reads_out_of_the_bytes_of_a_vector_is_what_we_read() {
     for (name, message) in messages() {
         let Ok(converted) = SipMessage::try_from(&message) else { continue };
         let Ok(theirs) = SipMessage::try_from(&message.to_bytes()[..]) else { continue };
-        if MISREAD_BY_RSIP.contains(&name.as_str()) {
+        // It knows no compact names.
+        let complete = theirs.from_header().is_ok()
+            && theirs.to_header().is_ok()
+            && theirs.via_header().is_ok()
+            && theirs.call_id_header().is_ok()
+            && theirs.cseq_header().is_ok();
+        if !complete || MISREAD_BY_RSIP.contains(&name.as_str()) {
             continue;
         }
         assert_typed_agree(&name, &theirs, &message);

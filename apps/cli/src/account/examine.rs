@@ -49,7 +49,9 @@ pub(crate) fn examine(
     out: &mut Output,
 ) -> Result<Examined, Failure> {
     let domain = domain
-        .map(|text| ReferenceIdentity::new(text).map_err(|error| Failure::usage(format_args!("DOMAIN: {error}."))))
+        .map(|text| {
+            ReferenceIdentity::new(text).map_err(|error| Failure::usage(format_args!("DOMAIN: {error}.")))
+        })
         .transpose()?;
     let has_account = args.account.is_some() || args.use_account.is_some() || args.config.is_some();
     if let (Some(domain), false) = (&domain, has_account) {

@@ -49,11 +49,16 @@ enum NoAnswer {
     NotSip,
 }
 
-async fn options(connection: Connection, address: &Uri<'static>, deadline: Instant) -> Result<Message, NoAnswer> {
+async fn options(
+    connection: Connection,
+    address: &Uri<'static>,
+    deadline: Instant,
+) -> Result<Message, NoAnswer> {
     let mut stream = connection.stream;
     let local = stream.get_ref().0.local_addr().map_err(|error| NoAnswer::Broken(TlsCause::of(&error)))?;
     let request = request(address, local).ok_or(NoAnswer::Unwritable)?;
-    let answer = timeout_at(deadline, exchange(&mut stream, &request)).await.unwrap_or(Err(NoAnswer::TimedOut));
+    let answer =
+        timeout_at(deadline, exchange(&mut stream, &request)).await.unwrap_or(Err(NoAnswer::TimedOut));
     // Politeness; the connection ends in any case.
     let _ = timeout_at(deadline, stream.shutdown()).await;
     answer
@@ -176,7 +181,9 @@ async fn registered(
     loop {
         let event = match timeout_at(deadline, phone.next_event()).await {
             Ok(Some(event)) => event,
-            Ok(None) => return Err(Failure::new(Exit::Internal, "The phone has stopped by itself; this is a bug.")),
+            Ok(None) => {
+                return Err(Failure::new(Exit::Internal, "The phone has stopped by itself; this is a bug."));
+            }
             Err(_) if connected => return Ok(Err(ending::no_answer(UNKNOWN))),
             Err(_) => return Ok(Err(ending::no_connection_in_time(None))),
         };
@@ -192,7 +199,9 @@ async fn registered(
             Event::Connection(ConnectionState::BackingOff { .. }) if connected => {
                 return Ok(Err(ending::no_answer(UNKNOWN)));
             }
-            Event::Connection(ConnectionState::BackingOff { why, .. }) => return Ok(Err(ending::no_connection(&why))),
+            Event::Connection(ConnectionState::BackingOff { why, .. }) => {
+                return Ok(Err(ending::no_connection(&why)));
+            }
             Event::Connection(ConnectionState::Connected(_)) => connected = true,
             _ => {}
         }
@@ -218,7 +227,10 @@ async fn end(phone: &Phone, interrupts: &mut Interrupts, report: &mut Report<'_>
     };
     told?;
     if removed {
-        report.tell(&Step::ok("register", "Unregistered again: only this command's own registration was removed."))?;
+        report.tell(&Step::ok(
+            "register",
+            "Unregistered again: only this command's own registration was removed.",
+        ))?;
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ use crate::layout::wrap;
 use crate::trust::words;
 use crate::when;
 use aldis::net::{
-    ClientCertificateUse, ConnectFailure, ConnectRequest, Connection, PostQuantum, Route, TlsCause, TlsFacts, TlsVersion, Untrusted, connect,
+    ClientCertificateUse, ConnectFailure, ConnectRequest, Connection, PostQuantum, Route, TlsCause, TlsFacts,
+    TlsVersion, Untrusted, connect,
 };
 use aldis::trust::{CertificateSummary, Code, Finding, RevocationStatus, Trusted, Verdict};
 use aldis::{Connected, ConnectionState, Event};
@@ -146,7 +147,8 @@ fn tell_refusal(refused: &Untrusted, found: bool, report: &mut Report<'_>) -> Re
 /// The evidence of a finding, below its step.
 fn evidence(step: Step, finding: &Finding) -> Step {
     let mut step = step;
-    let about = finding.certificate.as_ref().map(|certificate| certificate.subject.as_str()).unwrap_or_default();
+    let about =
+        finding.certificate.as_ref().map(|certificate| certificate.subject.as_str()).unwrap_or_default();
     for (label, text) in [
         ("certificate", about),
         ("expected", finding.expected.as_str()),
@@ -216,7 +218,9 @@ fn tls(facts: &TlsFacts, took: Duration) -> Step {
     match facts.client_certificate {
         ClientCertificateUse::NotAsked => step,
         ClientCertificateUse::Shown => step.line("client certificate: asked for and shown"),
-        ClientCertificateUse::NotGiven => step.line("client certificate: asked for, and there is none to show"),
+        ClientCertificateUse::NotGiven => {
+            step.line("client certificate: asked for, and there is none to show")
+        }
     }
 }
 
@@ -236,10 +240,14 @@ fn chain(presented: &[CertificateSummary], address: SocketAddr) -> Step {
     let now = i64::try_from(aldis::net::clock::wall_now().as_secs()).unwrap_or(i64::MAX);
     let mut step = Step::ok("chain", &format!("{address} presents {count}."));
     for certificate in presented {
-        let by = if certificate.subject == certificate.issuer { "itself" } else { certificate.issuer.as_str() };
+        let by =
+            if certificate.subject == certificate.issuer { "itself" } else { certificate.issuer.as_str() };
         let validity = words::validity(certificate.not_before, certificate.not_after, now);
         step = step.line(&format!("{} {}", certificate.position, certificate.subject));
-        for line in wrap(&format!("issued by {by}"), Step::WIDTH_BELOW - 2).iter().chain(&wrap(&validity, Step::WIDTH_BELOW - 2)) {
+        for line in wrap(&format!("issued by {by}"), Step::WIDTH_BELOW - 2)
+            .iter()
+            .chain(&wrap(&validity, Step::WIDTH_BELOW - 2))
+        {
             step = step.laid_out(&format!("  {line}"));
         }
     }
@@ -270,7 +278,9 @@ fn revocation(trusted: &Trusted) -> Step {
         RevocationStatus::Proven => {
             detail(Step::ok("revocation", "It is proven that no certificate of the path was withdrawn."))
         }
-        RevocationStatus::NotChecked => detail(Step::ok("revocation", "Not looked for, as you said (--revocation off).")),
+        RevocationStatus::NotChecked => {
+            detail(Step::ok("revocation", "Not looked for, as you said (--revocation off)."))
+        }
         RevocationStatus::Unproven => {
             let mut step = Step::warn(
                 "revocation",
@@ -279,7 +289,8 @@ fn revocation(trusted: &Trusted) -> Step {
             let mut list = Vec::new();
             for one in &trusted.unproven {
                 let subject = trusted.path.get(one.index).map(|c| c.subject.as_str()).unwrap_or_default();
-                let places: Vec<&str> = one.crl_urls.iter().chain(&one.ocsp_urls).map(String::as_str).collect();
+                let places: Vec<&str> =
+                    one.crl_urls.iter().chain(&one.ocsp_urls).map(String::as_str).collect();
                 let where_to = match places.as_slice() {
                     [] => "its issuer publishes nothing about that".to_owned(),
                     places => format!("its issuer publishes that at {}", places.join(", ")),

@@ -4,8 +4,8 @@
 //! DNS names is looked at, so that a spare server that would not do is found before it is needed; the end is what a
 //! client meets, which takes the first place that proves itself.
 
-pub(crate) mod args;
 mod account;
+pub(crate) mod args;
 mod handshake;
 mod places;
 mod report;
@@ -118,7 +118,9 @@ async fn connect(
         }
     }
     if let Some(left) = places.len().checked_sub(MAX_PLACES).filter(|left| *left > 0) {
-        report.tell(&Step::warn("dns", &format!("{left} more places were not looked at.")).detail("left_out", left))?;
+        report.tell(
+            &Step::warn("dns", &format!("{left} more places were not looked at.")).detail("left_out", left),
+        )?;
     }
     Ok(trusted.ok_or(end))
 }
@@ -155,7 +157,9 @@ fn conclusion(request: &ConnectRequest, end: End) -> Step {
         End::Untrusted => fail(&format!(
             "No server proved to be {name}. Nothing was sent to what was met, and no client sends anything either."
         )),
-        End::NoTls => fail(&format!("Something answers, but not with TLS that {name} could be trusted over.")),
+        End::NoTls => {
+            fail(&format!("Something answers, but not with TLS that {name} could be trusted over."))
+        }
         End::Unreachable => fail(&format!("No server for {name} could be reached.")),
     }
 }

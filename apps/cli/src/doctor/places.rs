@@ -6,8 +6,8 @@ use crate::failure::Failure;
 use crate::when;
 use aldis::Event;
 use aldis::net::{
-    Candidates, ConnectRequest, Host, Origin, Pace, Question, Reason, Resolution, ResolveError, Route, Target,
-    connect_tcp, srv,
+    Candidates, ConnectRequest, Host, Origin, Pace, Question, Reason, Resolution, ResolveError, Route,
+    Target, connect_tcp, srv,
 };
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -48,10 +48,12 @@ pub(super) async fn find(
     let begun = Instant::now();
     let mut draw = srv::system_draw;
     let search = request.resolver.targets(&host, port, &mut draw);
-    let found = timeout_at(deadline, search).await.unwrap_or(Err(ResolveError::Timeout { asked: Vec::new() }));
+    let found =
+        timeout_at(deadline, search).await.unwrap_or(Err(ResolveError::Timeout { asked: Vec::new() }));
     match found {
         Ok(resolution) => {
-            let step = Step::ok("dns", &heading(&resolution, &host)).detail("took_ms", millis(begun.elapsed()));
+            let step =
+                Step::ok("dns", &heading(&resolution, &host)).detail("took_ms", millis(begun.elapsed()));
             report.tell(&listed(asked(step, &resolution.asked), &resolution.targets))?;
             Ok(Ok(resolution.targets.into_iter().map(|target| Place { target }).collect()))
         }
@@ -82,7 +84,9 @@ fn heading(resolution: &Resolution, host: &Host) -> String {
         Some(Origin::Srv { service, .. }) => format!("{service} leads to {count}."),
         Some(Origin::Literal) => "Nothing to ask: it is an address.".to_owned(),
         Some(Origin::Port) => "A port is given, so that only the name's addresses are asked for.".to_owned(),
-        Some(Origin::HostsFile) => format!("{host} is in this computer's hosts file, so that DNS is not asked."),
+        Some(Origin::HostsFile) => {
+            format!("{host} is in this computer's hosts file, so that DNS is not asked.")
+        }
         Some(Origin::Fallback) => {
             format!("{host} has no SRV records for SIP over TLS: its own addresses are tried, on port 5061.")
         }
@@ -99,7 +103,8 @@ fn asked(step: Step, questions: &[Question]) -> Step {
 fn listed(mut step: Step, targets: &[Target]) -> Step {
     let mut list = Vec::new();
     for target in targets {
-        let mut entry = json!({"host": target.host.to_string(), "port": target.port, "origin": origin(&target.origin)});
+        let mut entry =
+            json!({"host": target.host.to_string(), "port": target.port, "origin": origin(&target.origin)});
         let mut line = target.to_string();
         if let Origin::Srv { priority, weight, .. } = &target.origin {
             line.push_str(&format!("  (priority {priority}, weight {weight})"));
@@ -145,7 +150,9 @@ pub(super) async fn addresses(
     let addresses = match search.await.unwrap_or_else(|_| Err(unanswered())) {
         Ok(addresses) => addresses,
         Err(error) => {
-            report.tell(&failed("addresses", &error, begun.elapsed()).detail("host", target.host.to_string()))?;
+            report.tell(
+                &failed("addresses", &error, begun.elapsed()).detail("host", target.host.to_string()),
+            )?;
             return Ok(false);
         }
     };
@@ -200,8 +207,12 @@ fn attempt(address: SocketAddr, result: Result<Duration, Reason>, is_the_end: bo
             let text = format!("{address}: {reason}.");
             let step = if is_the_end { Step::fail("tcp", &text) } else { Step::warn("tcp", &text) };
             step.detail("why", reason.to_string()).advice(match reason {
-                Reason::Refused => "Check that the server runs and that this is its port for TLS (mostly 5061).",
-                Reason::TimedOut => "Check that the server runs; a firewall may drop what is sent to this port.",
+                Reason::Refused => {
+                    "Check that the server runs and that this is its port for TLS (mostly 5061)."
+                }
+                Reason::TimedOut => {
+                    "Check that the server runs; a firewall may drop what is sent to this port."
+                }
                 Reason::Unreachable => "Check this device's network; it may lack this family of addresses.",
                 Reason::Forbidden => "Allow the program to use the network in this device's firewall.",
                 _ => "Look at the server's log.",

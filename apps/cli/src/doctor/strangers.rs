@@ -29,10 +29,7 @@ pub(super) enum Upto {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stranger {
     /// TLS: the version and cipher suite that it chose.
-    Tls {
-        version: u16,
-        suite: u16,
-    },
+    Tls { version: u16, suite: u16 },
     /// Something that speaks in lines: what it is, and its first line.
     Talks(&'static str, String),
     /// Other bytes.

@@ -5,7 +5,8 @@ use crate::layout::{Table, WIDTH, wrap};
 use crate::output::{Output, Style, To};
 use crate::{printable, when};
 use aldis_trust::{
-    CertificateSummary, Finding, MatchedBy, Refused, RevocationStatus, Role, Source, Stage, Trusted, Verdict, Who,
+    CertificateSummary, Code, Finding, MatchedBy, Refused, RevocationStatus, Role, Source, Stage, Trusted,
+    Verdict, Who,
 };
 
 /// How wide the labels are.
@@ -19,7 +20,8 @@ pub(crate) fn verdict(verdict: &Verdict, now: i64, out: &Output) -> String {
         Verdict::Trusted(trusted) => accepted(trusted, now, out),
         Verdict::Refused(refused) => rejected(refused, now, out),
     };
-    for warning in verdict.warnings() {
+    // What is said about revocation above is enough for a person.
+    for warning in verdict.warnings().iter().filter(|warning| warning.code != Code::RevocationUnknown) {
         text.push('\n');
         text.push_str(&headline(out, Style::Bold, "warning:", warning.code.meaning()));
         text.push_str(&finding(warning, INDENT));
@@ -40,6 +42,9 @@ fn accepted(trusted: &Trusted, now: i64, out: &Output) -> String {
     table.row("until", &format!("{}, {}", when::minute(expires), when::from_now(expires, now)));
     table.row("root", root(trusted));
     table.row("revocation", &revocation(trusted));
+    if let Some(unknown) = trusted.warnings.iter().find(|warning| warning.code == Code::RevocationUnknown) {
+        table.row("", &printable::line(&unknown.advice));
+    }
     text.push_str(&table.finish());
     text.push_str("\nThe path, from the server to the root:\n");
     text.push_str(&certificates(&trusted.path, now));
@@ -73,9 +78,10 @@ pub(crate) fn revocation(trusted: &Trusted) -> String {
         RevocationStatus::Proven => "proven: no certificate of the path was withdrawn".into(),
         RevocationStatus::NotChecked => "not looked for".into(),
         RevocationStatus::Unproven => {
-            let subject = |index: usize| trusted.path.get(index).map(|c| printable::line(&c.subject).into_owned());
+            let subject =
+                |index: usize| trusted.path.get(index).map(|c| printable::line(&c.subject).into_owned());
             let names: Vec<String> = trusted.unproven.iter().filter_map(|one| subject(one.index)).collect();
-            format!("not proven for {}", names.join("; "))
+            format!("whether {} was withdrawn is not known.", names.join(" or "))
         }
     }
 }

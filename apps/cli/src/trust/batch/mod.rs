@@ -59,10 +59,9 @@ pub(super) fn run() -> Outcome {
     let (ended, results) = channel();
     for _ in 0..threads {
         let (shared, ended) = (shared.clone(), ended.clone());
-        thread::Builder::new()
-            .name("judge".into())
-            .spawn(move || work(&shared, &ended))
-            .map_err(|error| Failure::new(Exit::Internal, format_args!("A thread does not start: {error}.")))?;
+        thread::Builder::new().name("judge".into()).spawn(move || work(&shared, &ended)).map_err(
+            |error| Failure::new(Exit::Internal, format_args!("A thread does not start: {error}.")),
+        )?;
     }
     drop(ended);
     // The first failure ends the process, though other threads may still wait for input.

@@ -68,7 +68,8 @@ fn error(id: &Value, why: &dyn Display) -> String {
 }
 
 fn question(object: &mut Map<String, Value>, cache: &Cache) -> Result<Question, BadMember> {
-    let host = text(object, "host")?.ok_or_else(|| bad("host", "it is missing; say what the server must prove to be"))?;
+    let host = text(object, "host")?
+        .ok_or_else(|| bad("host", "it is missing; say what the server must prove to be"))?;
     let identity = ReferenceIdentity::new(&host).map_err(|error| bad("host", error))?;
     let mut policy = Policy::new(cache.roots(texts(object, "roots")));
     if let Some(profile) = word::<Profile>(object, "profile")? {
@@ -127,7 +128,9 @@ fn word<T: ValueEnum>(object: &mut Map<String, Value>, member: &'static str) -> 
         let names = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
         names.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(", ")
     };
-    T::from_str(&text, true).map(Some).map_err(|_| bad(member, format_args!("{text:?} is none of {}", known())))
+    T::from_str(&text, true)
+        .map(Some)
+        .map_err(|_| bad(member, format_args!("{text:?} is none of {}", known())))
 }
 
 fn depth(object: &mut Map<String, Value>) -> Result<Option<usize>, BadMember> {

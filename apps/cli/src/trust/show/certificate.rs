@@ -52,7 +52,10 @@ pub(super) fn show(der: &[u8], now: i64) -> Result<Shown, String> {
     table.rows("lists at", details.crl_urls.iter().map(|url| line(url)));
     table.rows("status at", details.ocsp_urls.iter().map(|url| line(url)));
     table.rows("issuer at", &extra.issuer_urls);
-    table.row("must staple", if details.must_staple { "yes: the server must send a fresh proof of its status" } else { "" });
+    table.row(
+        "must staple",
+        if details.must_staple { "yes: the server must send a fresh proof of its status" } else { "" },
+    );
     table.row("pin", &details.pin.to_string());
     table.row("SHA-256", &sha256);
     table.rows("warning", &warnings);
@@ -135,7 +138,9 @@ fn warnings(details: &CertificateDetails, now: i64) -> Vec<String> {
     }
     let is_server = details.authority.is_none();
     if is_server && details.names.is_empty() {
-        warnings.push("It has no subjectAltName, and so names no server; the common name does not count.".to_owned());
+        warnings.push(
+            "It has no subjectAltName, and so names no server; the common name does not count.".to_owned(),
+        );
     }
     if details.names.iter().any(|name| name.starts_with("DNS *.")) {
         warnings.push("It has a wildcard, which SIP does not accept (RFC 5922).".to_owned());
@@ -143,7 +148,9 @@ fn warnings(details: &CertificateDetails, now: i64) -> Vec<String> {
     if is_server && details.subject == details.issuer {
         warnings.push("Nobody but itself vouches for it.".to_owned());
     }
-    if ["1.2.840.113549.1.1.5", "1.2.840.113549.1.1.4", "1.2.840.10045.4.1"].contains(&details.signature.as_str()) {
+    if ["1.2.840.113549.1.1.5", "1.2.840.113549.1.1.4", "1.2.840.10045.4.1"]
+        .contains(&details.signature.as_str())
+    {
         warnings.push("It is signed with a method that is not secure any more.".to_owned());
     }
     warnings

@@ -31,7 +31,10 @@ pub(super) fn show(der: &[u8], now: i64) -> Result<Shown, String> {
     let mut table = Table::new(2, 13);
     table.row("issuer", &printable::line(list.issuer()));
     table.row("number", number.as_deref().unwrap_or_default());
-    table.row("made", &format!("{}, {}", when::minute(list.this_update()), when::from_now(list.this_update(), now)));
+    table.row(
+        "made",
+        &format!("{}, {}", when::minute(list.this_update()), when::from_now(list.this_update(), now)),
+    );
     let next = list.next_update();
     table.row(
         "next",

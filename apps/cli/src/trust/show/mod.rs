@@ -71,7 +71,8 @@ fn print(path: &Path, index: usize, count: usize, piece: &Shown, out: &mut Outpu
         return out.json(&line);
     }
     let place = if count > 1 { format!(", {} of {count}", index + 1) } else { String::new() };
-    let title = out.styled(To::Results, Style::Bold, &format!("{}{place}: {}", printable::line(&file), piece.title));
+    let title =
+        out.styled(To::Results, Style::Bold, &format!("{}{place}: {}", printable::line(&file), piece.title));
     let gap = if index > 0 { "\n" } else { "" };
     out.text(&format!("{gap}{title}\n{}", piece.text))
 }
@@ -82,17 +83,20 @@ fn pieces(bytes: &[u8], now: i64) -> Vec<Shown> {
         return Vec::new();
     }
     if !files::is_pem(bytes) {
-        return vec![certificate::show(bytes, now).or_else(|why| list::show(bytes, now).map_err(|_| why)).unwrap_or_else(
-            |why| broken("neither a certificate nor a revocation list in PEM or DER", &why),
-        )];
+        return vec![
+            certificate::show(bytes, now)
+                .or_else(|why| list::show(bytes, now).map_err(|_| why))
+                .unwrap_or_else(|why| {
+                    broken("neither a certificate nor a revocation list in PEM or DER", &why)
+                }),
+        ];
     }
     <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes)
         .map(|item| match item {
             Ok((SectionKind::Certificate, der)) => certificate::show(&der, now)
                 .unwrap_or_else(|why| broken("a certificate that cannot be read", &why)),
-            Ok((SectionKind::Crl, der)) => {
-                list::show(&der, now).unwrap_or_else(|why| broken("a revocation list that cannot be read", &why))
-            }
+            Ok((SectionKind::Crl, der)) => list::show(&der, now)
+                .unwrap_or_else(|why| broken("a revocation list that cannot be read", &why)),
             Ok((kind, _)) => other(kind),
             Err(why) => broken("a block that cannot be read", &why.to_string()),
         })

@@ -109,9 +109,8 @@ impl Cache {
         }
         let Some(folder) = self.folder.clone() else { return };
         let written = tokio::task::spawn_blocking(move || folder.write(&key, list.der()));
-        match written.await {
-            Ok(Err(error)) => tracing::warn!(%error, "a revocation list cannot be kept in the cache folder"),
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(error)) = written.await {
+            tracing::warn!(%error, "a revocation list cannot be kept in the cache folder");
         }
     }
 

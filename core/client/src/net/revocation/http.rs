@@ -242,7 +242,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n".to_owned(),
             format!(
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1f4\r\n{0}\r\n1f5\r\n{0}",
-                &long[..500]
+                "x".repeat(500)
             ),
         ] {
             assert_eq!(read(response.as_bytes()).await, Err(HttpError::TooLarge(MAX)), "{response}");

@@ -89,7 +89,7 @@ fn place_v6(address: Ipv6Addr) -> Place {
         [0x2001, 0, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0x0fff, ..] | [0x100, 0, 0, 0, ..] => {
             Place::Private
         }
-        [0x2001, second, ..] if second & 0xffe0 == 0x10 || second & 0xffe0 == 0x20 => Place::Private,
+        [0x2001, 0x10..=0x2f, ..] => Place::Private,
         [first, ..] if first & 0xffc0 == 0xfe80 => Place::Near,
         // Unique local (RFC 4193); site-local (RFC 3879).
         [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfec0 => Place::Private,
@@ -129,6 +129,8 @@ mod tests {
             "fec0::1",
             "2001:db8::1",
             "2001::1",
+            "2001:10::1",
+            "2001:2f::1",
             "64:ff9b:1::1",
         ] {
             assert_eq!(reaches(private), [false, true, true], "{private}");
