@@ -103,7 +103,6 @@ fn what_this_version_lacks_is_refused_and_never_ignored() {
     for arguments in [
         &["register", "--flows", "2"][..],
         &["register", "--store", "x"],
-        &["register", "--trace", "x"],
         &["send", "bob", "hello", "--request-receipts"],
         &["send", "bob", "hello", "--queue"],
     ] {

@@ -164,6 +164,11 @@ fn via(via: &Via<'_>) -> Result<String, RsipError> {
     if via.sent_by.host.starts_with('[') {
         return Err(RsipError::Misread("an IPv6 address in Via".into()));
     }
+    // It stops at a value that is no token, and takes what it has.
+    let odd = |value: ParamValue<'_>| !matches!(value, ParamValue::Token(text) if is_token(text));
+    if let Some((name, _)) = via.params.iter().find(|(_, value)| value.is_some_and(odd)) {
+        return Err(RsipError::Misread(format!("the parameter {name} of Via")));
+    }
     Ok(format!("SIP/2.0/{} {}{}", via.transport, via.sent_by, close(&via.params)))
 }
 

@@ -1,6 +1,14 @@
 //! What another TLS library answers, and what is made of it.
 
 #![allow(missing_docs)]
+// A test that cannot go on ends here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing
+)]
 
 use aldis::net::{
     ClientCertificateUse, ConnectFailure, ConnectRequest, Host, PostQuantum, Route, TlsCause, TlsVersion,

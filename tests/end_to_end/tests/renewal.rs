@@ -1,6 +1,14 @@
 //! Nobody is trusted for longer than the proofs last: connections that are up when a list or a certificate ends.
 
 #![allow(missing_docs)]
+// A test that cannot go on ends here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing
+)]
 
 use aldis::trust::{Code, RevocationMode};
 use aldis::{ConnectionState, Event, LostReason, OutgoingState, RegistrationState};

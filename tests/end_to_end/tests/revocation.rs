@@ -1,9 +1,17 @@
 //! Whether a certificate was withdrawn: lists given, fetched and kept, stapled answers, and what their absence means.
 
 #![allow(missing_docs)]
+// A test that cannot go on ends here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing
+)]
 
 use aldis::net::{ConnectFailure, ConnectRequest, Connection, Host, Revocation, Route, connect};
-use aldis::trust::{Code, Crl, Policy, RevocationMode, RevocationStatus};
+use aldis::trust::{Anchors, Code, Crl, Policy, RevocationMode, RevocationStatus};
 use aldis::{ConnectionState, Event, ReferenceIdentity};
 use aldis_end_to_end::{
     Answer, DOMAIN, DistributionPoint, PATIENCE, Tester, config_at, only, options, registrar,
@@ -309,6 +317,24 @@ async fn an_issuer_that_publishes_by_ldap_alone_is_told_as_such() {
     assert!(found.contains("no list over plain HTTP"), "{found}");
 }
 
+/// The URL is written by whoever issued the certificate: a partner may not send this device to itself.
+#[tokio::test]
+async fn a_partners_authority_cannot_send_us_to_this_device() {
+    let organisation = Organisation::new().await;
+    organisation.publish(organisation.good());
+    let impostor = organisation.impostor().await;
+    let domain = aldis::Domain::new(DOMAIN).unwrap();
+    let anchors = Anchors::builder().partner_pem(organisation.ca.root_pem().as_bytes(), &[domain]);
+    let mut policy = Policy::new(Arc::new(anchors.build()));
+    policy.revocation = RevocationMode::Require;
+    let mut request = organisation.request(impostor.address(), RevocationMode::Require);
+    request.policy = Arc::new(policy);
+    let (code, found) = refusal(connect(&request).await);
+    assert_eq!(code, Code::RevocationUnknown);
+    assert!(found.contains("may not send this device to 127.0.0.1"), "{found}");
+    assert!(organisation.point.requests().is_empty());
+}
+
 /// TLS-15: every certificate of the path but the root, each at its own issuer's place.
 #[tokio::test]
 async fn an_authority_can_be_withdrawn_too() {
@@ -391,6 +417,7 @@ async fn a_forged_list_is_not_kept() {
     let mut request = organisation.request(impostor.address(), RevocationMode::Require);
     request.revocation = Some(Arc::new(Revocation::in_folder(folder.path().into())));
     assert_eq!(refusal(connect(&request).await).0, Code::ListForged);
+    assert_eq!(files(folder.path()), [] as [std::path::PathBuf; 0]);
     organisation.publish(organisation.good());
     assert_eq!(connect(&request).await.unwrap().trusted.revocation, RevocationStatus::Proven);
 }

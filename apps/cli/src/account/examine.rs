@@ -58,7 +58,7 @@ pub(crate) fn examine(
         args.account = Some(format!("sip:{NOBODY}@{}", in_uri(domain)));
     }
     let settings = Settings::gather(args)?;
-    refuse_what_is_not_there(args, &settings)?;
+    refuse_what_is_not_there(&settings)?;
     let account = settings.account.as_ref().ok_or_else(|| Failure::usage(NOTHING))?;
     let mut config = account.read(|text| Config::new(text))?;
     let address = config.address_of_record().clone();

@@ -8,6 +8,7 @@ mod origin;
 mod password;
 mod recipient;
 mod settings;
+mod trace;
 mod trust;
 
 pub(crate) use examine::{Because, Examined, examine};
@@ -59,7 +60,7 @@ pub(crate) struct Ready {
 /// A [`Failure`] that says which option, or which line and key of the configuration file, and why.
 pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Result<Ready, Failure> {
     let settings = Settings::gather(args)?;
-    refuse_what_is_not_there(args, &settings)?;
+    refuse_what_is_not_there(&settings)?;
     let account = settings.account.as_ref().ok_or_else(|| Failure::usage(NO_ACCOUNT))?;
     let mut config = account.read(|text| Config::new(text))?;
     let address = config.address_of_record().clone();
@@ -92,7 +93,10 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
     }
     let shown = address.to_string();
     if let Some(secret) = password::find(settings.password_file.as_ref(), &shown, out)? {
-        config = config.password(secret.expose());
+        config = config.password(secret);
+    }
+    if let Some(path) = &args.trace {
+        config = config.trace(trace::into_file(path, args.trace_bodies)?);
     }
     Ok(Ready {
         config,
@@ -140,15 +144,12 @@ fn instance_of(
 }
 
 /// What the contract has and the library has not yet: refused, so that nobody believes it to be in force.
-fn refuse_what_is_not_there(args: &args::Account, settings: &Settings) -> Result<(), Failure> {
+fn refuse_what_is_not_there(settings: &Settings) -> Result<(), Failure> {
     if let Some(flows) = settings.flows.as_ref().filter(|flows| flows.value > 1) {
         return Err(flows.wrong("this version keeps one connection; leave it away or say 1"));
     }
     if let Some(store) = settings.store.as_ref().filter(|store| store.value.as_os_str() != NO_STORE) {
         return Err(store.wrong("this version keeps outbox and inbox in memory; leave it away or say none"));
-    }
-    if args.trace.is_some() {
-        return Err(Failure::usage("--trace: this version does not support it yet; leave it away."));
     }
     Ok(())
 }

@@ -134,6 +134,11 @@ fn tell_refusal(refused: &Untrusted, found: bool, report: &mut Report<'_>) -> Re
     let Verdict::Refused(verdict) = &*refused.verdict else { return Ok(()) };
     report.tell(&chain(&verdict.presented, refused.address))?;
     for (index, finding) in verdict.findings.iter().enumerate() {
+        if let Some(repeated) = words::repeated(&verdict.findings, index) {
+            let step = grave("trust", found, &format!("And the same of {repeated}."));
+            report.tell(&step.detail("finding", serde_json::to_value(finding).unwrap_or(Value::Null)))?;
+            continue;
+        }
         let text = if index == 0 {
             format!("{} is refused. {}", refused.address, finding.code.meaning())
         } else {
@@ -242,7 +247,8 @@ fn chain(presented: &[CertificateSummary], address: SocketAddr) -> Step {
     for certificate in presented {
         let by =
             if certificate.subject == certificate.issuer { "itself" } else { certificate.issuer.as_str() };
-        let validity = words::validity(certificate.not_before, certificate.not_after, now);
+        let validity =
+            format!("valid {}", words::validity(certificate.not_before, certificate.not_after, now));
         step = step.line(&format!("{} {}", certificate.position, certificate.subject));
         for line in wrap(&format!("issued by {by}"), Step::WIDTH_BELOW - 2)
             .iter()

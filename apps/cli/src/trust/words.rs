@@ -89,6 +89,10 @@ pub(crate) fn revocation(trusted: &Trusted) -> String {
 fn rejected(refused: &Refused, now: i64, out: &Output) -> String {
     let mut text = String::new();
     for (index, reason) in refused.findings.iter().enumerate() {
+        if let Some(repeated) = repeated(&refused.findings, index) {
+            text.push_str(&headline(out, Style::Bad, "and", &format!("the same of {repeated}")));
+            continue;
+        }
         let word = if index == 0 { "refused:" } else { "and:" };
         if index > 0 {
             text.push('\n');
@@ -101,6 +105,13 @@ fn rejected(refused: &Refused, now: i64, out: &Output) -> String {
         text.push_str(&certificates(&refused.presented, now));
     }
     text
+}
+
+/// The certificate of a finding, if the one before it says the same of another certificate.
+pub(crate) fn repeated(findings: &[Finding], index: usize) -> Option<String> {
+    let (before, this) = (findings.get(index.checked_sub(1)?)?, findings.get(index)?);
+    let certificate = this.certificate.as_ref().filter(|_| before.code == this.code)?;
+    Some(which(certificate))
 }
 
 fn headline(out: &Output, style: Style, word: &str, rest: &str) -> String {
@@ -170,7 +181,8 @@ pub(crate) fn certificates(list: &[CertificateSummary], now: i64) -> String {
         } else {
             table.row("", &format!("issued by {issuer}"));
         }
-        table.row("", &validity(certificate.not_before, certificate.not_after, now));
+        let validity = validity(certificate.not_before, certificate.not_after, now);
+        table.row("", &format!("valid {validity}"));
     }
     table.finish()
 }
@@ -179,11 +191,11 @@ pub(crate) fn certificates(list: &[CertificateSummary], now: i64) -> String {
 pub(crate) fn validity(from: i64, to: i64, now: i64) -> String {
     let dates = format!("{} to {}", when::day(from), when::day(to));
     if now < from {
-        format!("valid {dates}: it begins {}", when::from_now(from, now))
+        format!("{dates}: it begins {}", when::from_now(from, now))
     } else if now > to {
-        format!("valid {dates}: it expired {}", when::from_now(to, now))
+        format!("{dates}: it expired {}", when::from_now(to, now))
     } else {
-        format!("valid {dates}: it expires {}", when::from_now(to, now))
+        format!("{dates}: it expires {}", when::from_now(to, now))
     }
 }
 

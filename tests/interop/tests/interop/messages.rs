@@ -109,3 +109,30 @@ fn an_invalid_recipient_ends_with_2_before_any_connection() {
     finished.expect_code(2);
     assert!(finished.events_of("connection").is_empty(), "{}", finished.transcript);
 }
+
+/// The trace keeps every header, no secret, and no body unless asked for.
+#[test]
+fn a_trace_keeps_the_headers_and_no_secret() {
+    let kamailio = Kamailio::start(Options::default());
+    let alice = Aldis::new(&kamailio, ALICE);
+    let folder = tempfile::tempdir().expect("a folder");
+    for (option, shown) in [(None, false), (Some("--trace-bodies"), true)] {
+        let file = folder.path().join(format!("trace-{shown}"));
+        let name = file.to_str().expect("a path in UTF-8");
+        let mut arguments = vec!["send", "bob", "the text of the message", "--trace", name];
+        arguments.extend(option);
+        // Nobody is there: the trace holds the refusal as well.
+        alice.run(&arguments).expect_code(6);
+        let trace = std::fs::read_to_string(&file).expect("the trace");
+        assert!(trace.contains("sent\nMESSAGE sip:bob@example.test SIP/2.0\n"), "{trace}");
+        assert!(trace.contains("received\nSIP/2.0 480 "), "{trace}");
+        assert_eq!(trace.contains("the text of the message"), shown, "{trace}");
+        assert!(!trace.contains("wonderland"), "{trace}");
+    }
+    let file = folder.path().join("register");
+    let name = file.to_str().expect("a path in UTF-8");
+    alice.run(&["register", "--once", "--trace", name]).expect_code(0);
+    let trace = std::fs::read_to_string(&file).expect("the trace");
+    assert!(trace.contains("Authorization: Digest username=\"alice\""), "{trace}");
+    assert!(trace.contains("response=…"), "{trace}");
+}

@@ -60,7 +60,8 @@ fn read(input: &mut impl BufRead, usual: usize, limit: usize) -> io::Result<Opti
             break;
         }
     }
-    Ok(any.then(|| if length <= limit { Line::Whole(line) } else { Line::TooLong }))
+    let line = if length <= limit { Line::Whole(line) } else { Line::TooLong };
+    Ok(any.then_some(line))
 }
 
 #[cfg(test)]

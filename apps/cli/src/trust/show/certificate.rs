@@ -40,7 +40,7 @@ pub(super) fn show(der: &[u8], now: i64) -> Result<Shown, String> {
     table.row("subject", &line(&details.subject));
     let issued_by_itself = details.subject == details.issuer;
     table.row("issuer", &if issued_by_itself { "itself".into() } else { line(&details.issuer) });
-    table.row("validity", &validity(details.not_before, details.not_after, now));
+    table.row("valid", &validity(details.not_before, details.not_after, now));
     table.rows("names", details.names.iter().map(|name| line(name)));
     table.row("authority", details.authority.as_deref().unwrap_or("no"));
     table.row("key for", &extra.usages.join(", "));

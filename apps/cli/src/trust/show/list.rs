@@ -44,7 +44,12 @@ pub(super) fn show(der: &[u8], now: i64) -> Result<Shown, String> {
         ),
     );
     let shown = entries.iter().take(MAX_ENTRIES);
-    table.row("withdrawn", &format!("{} certificates", entries.len()));
+    let count = match entries.len() {
+        0 => "no certificate".to_owned(),
+        1 => "one certificate".to_owned(),
+        count => format!("{count} certificates"),
+    };
+    table.row("withdrawn", &count);
     table.rows("", shown.map(|(serial, at)| format!("serial {serial}, {}", when::day(*at))));
     if entries.len() > MAX_ENTRIES {
         table.row("", &format!("and {} more", entries.len() - MAX_ENTRIES));
