@@ -17,7 +17,8 @@ use std::time::Duration;
 pub enum Event {
     /// The connection changed.
     Connection(ConnectionState),
-    /// A server was refused before it received a SIP byte. [`ConnectionState::BackingOff`] follows if it is tried again.
+    /// A server was refused before it received a SIP byte, or lost its trust while it was connected, because its certificate
+    /// expired or was withdrawn. [`ConnectionState::BackingOff`] or [`ConnectionState::Lost`] follows.
     Untrusted {
         /// Why, in full.
         verdict: Arc<Verdict>,

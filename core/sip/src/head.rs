@@ -5,6 +5,7 @@ use crate::lex::{class, is_wsp, run, run_wsp};
 use crate::limits::{MAX_FIELDS, MAX_HEAD};
 use crate::{Header, StatusCode};
 use bytes::Bytes;
+use bytestring::ByteString;
 use memchr::memchr;
 
 /// A stretch of the head; heads are at most [`MAX_HEAD`] bytes long.
@@ -23,6 +24,43 @@ impl Span {
     pub fn of<'a>(&self, head: &'a [u8]) -> &'a [u8] {
         let start = usize::from(self.start);
         head.get(start..start + usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+/// The bytes of a head. Nearly every head is UTF-8 throughout, which is found out once; in the others each value is looked at
+/// when it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Text {
+    Utf8(ByteString),
+    Other(Bytes),
+}
+
+impl Text {
+    fn new(bytes: Bytes) -> Self {
+        match ByteString::try_from(bytes.clone()) {
+            Ok(text) => Text::Utf8(text),
+            Err(_) => Text::Other(bytes),
+        }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Text::Utf8(text) => text.as_bytes(),
+            Text::Other(bytes) => bytes,
+        }
+    }
+
+    /// A stretch as text; the error is where it stops being UTF-8.
+    #[inline]
+    pub fn str(&self, span: &Span) -> Result<&str, usize> {
+        match self {
+            Text::Utf8(text) => {
+                let start = usize::from(span.start);
+                // Stretches begin and end at ASCII bytes.
+                Ok(text.get(start..start + usize::from(span.length)).unwrap_or_default())
+            }
+            Text::Other(bytes) => std::str::from_utf8(span.of(bytes)).map_err(|error| error.valid_up_to()),
+        }
     }
 }
 
@@ -56,7 +94,7 @@ pub(crate) enum Start {
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     /// The head's bytes: those received, or a copy with its folds replaced if it had any.
-    pub bytes: Bytes,
+    pub text: Text,
     pub start: Start,
     pub lines: Vec<Line>,
     /// Which headers are there.
@@ -65,17 +103,17 @@ pub(crate) struct Head {
     pub repeated: HeaderSet,
     /// The first defect among the header lines.
     pub defect: Option<Box<Defect>>,
-    /// Where bytes were left out by unfolding: position in `bytes`, and how many in all up to there.
+    /// Where bytes were left out by unfolding: position in `text`, and how many in all up to there.
     pub folds: Box<[(u16, u16)]>,
 }
 
 /// A set of headers, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct HeaderSet(u128);
+pub(crate) struct HeaderSet(u64);
 
 impl HeaderSet {
     #[inline]
-    fn bit(header: Header) -> u128 {
+    fn bit(header: Header) -> u64 {
         1 << (header as u8)
     }
 
@@ -93,7 +131,7 @@ impl HeaderSet {
     }
 }
 
-const _: () = assert!((Header::Other as u8) < 128, "HeaderSet has a bit for each header");
+const _: () = assert!((Header::Other as u8) < 64, "HeaderSet has a bit for each header");
 
 impl Head {
     /// The offset, as received, of a position in the head.
@@ -104,7 +142,7 @@ impl Head {
 
     /// The length of the head as received, with the empty line.
     pub fn received_length(&self) -> usize {
-        self.bytes.len() + self.left_out(self.folds.len())
+        self.text.bytes().len() + self.left_out(self.folds.len())
     }
 
     /// How many bytes the first `folds` folds left out.
@@ -123,7 +161,7 @@ const USUAL_FIELDS: usize = 24;
 pub(crate) fn lex(bytes: &Bytes) -> Result<(Head, usize), Defect> {
     match lines(bytes) {
         Lexed { ended: Some(end), head: Some(mut head), line_ends } => {
-            head.bytes = bytes.slice(..end);
+            head.text = Text::new(bytes.slice(..end));
             find_control_bytes(&mut head, line_ends);
             Ok((head, end))
         }
@@ -138,7 +176,7 @@ pub(crate) fn lex_unterminated(bytes: &Bytes) -> Option<Head> {
         return None;
     }
     let Lexed { head: Some(mut head), line_ends, .. } = lines(bytes) else { return None };
-    head.bytes = bytes.clone();
+    head.text = Text::new(bytes.clone());
     find_control_bytes(&mut head, line_ends);
     Some(head)
 }
@@ -157,7 +195,7 @@ fn lex_folded(bytes: &Bytes) -> Result<(Head, usize), Defect> {
     let Lexed { head: Some(mut head), line_ends, .. } = lines(&unfolded) else {
         return Err(Defect { place: Place::Head, offset: 0, problem: Problem::NotAHeader });
     };
-    head.bytes = unfolded.into();
+    head.text = Text::new(unfolded.into());
     head.folds = folds.into();
     find_control_bytes(&mut head, line_ends);
     if let Some(mut defect) = head.defect.take() {
@@ -179,63 +217,81 @@ struct Lexed {
 /// Splits the head at the beginning of `all` into its lines and those into names and values, in one pass.
 fn lines(all: &[u8]) -> Lexed {
     let window = all.get(..all.len().min(MAX_HEAD)).unwrap_or_default();
-    let mut at = 0;
-    let mut start = None;
-    let mut lines: Vec<Line> = Vec::with_capacity(USUAL_FIELDS);
-    let (mut seen, mut repeated) = (HeaderSet::default(), HeaderSet::default());
-    let mut defect = None;
-    let mut ended = None;
-    let mut after_line_end = false;
-    let mut line_ends = 0;
     let mut feeds = memchr::memchr_iter(b'\n', window);
-    loop {
-        // What has no line feed is a line too: the last one of a head that was cut.
-        let feed = feeds.next();
-        let Some(line) = window.get(at..feed.unwrap_or(window.len())) else { break };
-        if feed.is_none() && line.is_empty() {
-            break;
-        }
-        let (line, proper) = match line {
-            [line @ .., b'\r'] => (line, feed.is_some()),
-            line => (line, false),
-        };
+    // A head that was cut may have one line alone, without a line feed.
+    let first_feed = feeds.next();
+    let first = window.get(..first_feed.unwrap_or(window.len())).unwrap_or_default();
+    let (first, mut after_line_end) = without_return(first, first_feed.is_some());
+    let mut head = Head {
+        text: Text::Other(Bytes::new()),
+        start: start_line(first, 0),
+        lines: Vec::with_capacity(USUAL_FIELDS),
+        seen: HeaderSet::default(),
+        repeated: HeaderSet::default(),
+        defect: None,
+        folds: Box::default(),
+    };
+    if !after_line_end {
+        note(&mut head.defect, Place::Head, first.len(), Problem::BareLineEnd);
+    }
+    let mut line_ends = usize::from(after_line_end);
+    let mut at = first_feed.map_or(window.len(), |feed| feed + 1);
+    for feed in feeds {
+        let (line, proper) = without_return(window.get(at..feed).unwrap_or_default(), true);
         line_ends += usize::from(proper);
-        if !proper {
-            note(&mut defect, Place::Head, at + line.len(), Problem::BareLineEnd);
+        if proper && after_line_end && line.is_empty() {
+            return Lexed { head: Some(head), ended: Some(feed + 1), line_ends };
         }
         match line.first() {
-            _ if start.is_none() => start = Some(start_line(line, at)),
-            None if proper && after_line_end => {
-                ended = feed.map(|feed| feed + 1);
-                break;
+            Some(b' ' | b'\t') if !head.lines.is_empty() => {
+                return Lexed { head: None, ended: None, line_ends };
             }
-            Some(b' ' | b'\t') if !lines.is_empty() => return Lexed { head: None, ended: None, line_ends },
-            _ if lines.len() >= MAX_FIELDS => {
-                note(&mut defect, Place::Head, at, Problem::Limit);
-                ended = memchr::memmem::find(window.get(at..).unwrap_or_default(), b"\r\n\r\n")
-                    .map(|found| at + found + 4);
-                break;
+            _ if head.lines.len() >= MAX_FIELDS => {
+                note(&mut head.defect, Place::Head, at, Problem::Limit);
+                let rest = window.get(at..).unwrap_or_default();
+                let ended = memchr::memmem::find(rest, b"\r\n\r\n").map(|found| at + found + 4);
+                return Lexed { head: Some(head), ended, line_ends };
             }
-            _ => match header_line(line, at) {
-                Ok(line) => {
-                    if seen.insert(line.header) {
-                        repeated.insert(line.header);
-                    }
-                    lines.push(line);
-                }
-                Err(offset) => note(&mut defect, Place::Head, offset, Problem::NotAHeader),
-            },
+            _ => head.take_line(line, at),
+        }
+        if !proper {
+            note(&mut head.defect, Place::Head, at + line.len(), Problem::BareLineEnd);
         }
         after_line_end = proper;
-        let Some(feed) = feed else { break };
         at = feed + 1;
     }
-    let start = start.unwrap_or_else(|| {
-        let defect = Defect { place: Place::StartLine, offset: 0, problem: Problem::NotAStartLine };
-        Start::Bad { response: false, defect: Box::new(defect) }
-    });
-    let head = Head { bytes: Bytes::new(), start, lines, seen, repeated, defect, folds: Box::default() };
-    Lexed { head: Some(head), ended, line_ends }
+    // What has no line feed is a line too: the last one of a head that was cut.
+    let rest = window.get(at..).unwrap_or_default();
+    if !rest.is_empty() {
+        head.take_line(rest, at);
+        note(&mut head.defect, Place::Head, at + rest.len(), Problem::BareLineEnd);
+    }
+    Lexed { head: Some(head), ended: None, line_ends }
+}
+
+/// A line without the CR at its end, and whether it had one and ends as a line should.
+#[inline]
+fn without_return(line: &[u8], has_feed: bool) -> (&[u8], bool) {
+    match line {
+        [line @ .., b'\r'] => (line, has_feed),
+        line => (line, false),
+    }
+}
+
+impl Head {
+    /// Adds a header line.
+    #[inline]
+    fn take_line(&mut self, line: &[u8], at: usize) {
+        match header_line(line, at) {
+            Ok(line) => {
+                if self.seen.insert(line.header) {
+                    self.repeated.insert(line.header);
+                }
+                self.lines.push(line);
+            }
+            Err(offset) => note(&mut self.defect, Place::Head, offset, Problem::NotAHeader),
+        }
+    }
 }
 
 #[cold]
@@ -243,26 +299,24 @@ fn note(defect: &mut Option<Box<Defect>>, place: Place, offset: usize, problem: 
     defect.get_or_insert_with(|| Box::new(Defect { place, offset, problem }));
 }
 
-/// How many control bytes the head has, tabs not counted. Sums of bytes over blocks in which they cannot overflow: the
-/// compiler makes vectors of that.
+/// How many bytes of the head are control bytes (tabs too) or not ASCII. Sums of bytes over blocks in which they cannot
+/// overflow, and one comparison for all of them (0x7f + 1 is below 0): the compiler makes vectors of that.
 fn control_bytes(head: &[u8]) -> usize {
-    let is_control = |b: u8| ((b < 0x20) & (b != b'\t')) | (b == 0x7f);
-    head.chunks(240)
-        .map(|block| usize::from(block.iter().map(|b| u8::from(is_control(*b))).sum::<u8>()))
-        .sum()
+    let is_odd = |b: u8| (b.wrapping_add(1) as i8) <= 0x20;
+    head.chunks(240).map(|block| usize::from(block.iter().map(|b| u8::from(is_odd(*b))).sum::<u8>())).sum()
 }
 
 /// Looks for bytes that no header line may hold; the first one becomes the defect, if it comes before it.
-/// There are none if the head has two control bytes for each line, those that end it.
+/// There are none if the head has two odd bytes for each line, those that end it; with more, each line is looked at.
 fn find_control_bytes(head: &mut Head, line_ends: usize) {
-    if control_bytes(&head.bytes) == 2 * line_ends {
+    if control_bytes(head.text.bytes()) == 2 * line_ends {
         return;
     }
     for line in &head.lines {
-        let Some((position, problem)) = blame(line.value.of(&head.bytes)) else { continue };
+        let Some((position, problem)) = blame(line.value.of(head.text.bytes())) else { continue };
         let offset = usize::from(line.value.start) + position;
         if head.defect.as_ref().is_none_or(|defect| offset < defect.offset) {
-            let name = String::from_utf8_lossy(line.name.of(&head.bytes)).into_owned();
+            let name = String::from_utf8_lossy(line.name.of(head.text.bytes())).into_owned();
             head.defect = Some(Box::new(Defect { place: Place::Field(name), offset, problem }));
         }
         return;
@@ -288,20 +342,36 @@ fn blame(value: &[u8]) -> Option<(usize, Problem)> {
 /// `name HCOLON value`; the error is the offset of what makes it none.
 #[inline]
 fn header_line(line: &[u8], at: usize) -> Result<Line, usize> {
-    // A name that is known is a token, and no white space stands before its colon.
     let colon = find_colon(line);
-    let mut header = Header::of(line.get(..colon).unwrap_or_default());
-    let (mut name_length, mut colon) = (colon, colon);
-    if header == Header::Other || colon == line.len() {
-        (name_length, colon) = name_and_colon(line).map_err(|offset| at + offset)?;
-        header = Header::of(line.get(..name_length).unwrap_or_default());
+    if let Some((name, [b':', b' ', value @ ..])) = line.split_at_checked(colon)
+        && let [first, .., last] = value
+        && !is_wsp(*first)
+        && !is_wsp(*last)
+    {
+        // A name that is known is a token, and no white space stands before its colon.
+        let header = Header::of(name);
+        if header != Header::Other {
+            let value = Span::new(at + colon + 2, value.len());
+            return Ok(Line { header, name: Span::new(at, colon), value });
+        }
     }
+    any_header_line(line, at)
+}
+
+/// The same with white space anywhere, and with names that are not known.
+fn any_header_line(line: &[u8], at: usize) -> Result<Line, usize> {
+    let length = run(line, 0, class::TOKEN);
+    let colon = run_wsp(line, length);
+    if length == 0 || line.get(colon) != Some(&b':') {
+        return Err(at + colon);
+    }
+    let header = Header::of(line.get(..length).unwrap_or_default());
     let start = run_wsp(line, colon + 1);
     let mut end = line.len();
     while end > start && line.get(end - 1).copied().is_some_and(is_wsp) {
         end -= 1;
     }
-    Ok(Line { header, name: Span::new(at, name_length), value: Span::new(at + start, end - start) })
+    Ok(Line { header, name: Span::new(at, length), value: Span::new(at + start, end - start) })
 }
 
 /// Where the colon stands; the length of the line if it has none. Looks at eight bytes at once: names are short.
@@ -321,13 +391,6 @@ fn find_colon(line: &[u8]) -> usize {
     }
     let rest = line.get(at..).unwrap_or_default();
     at + rest.iter().position(|b| *b == b':').unwrap_or(rest.len())
-}
-
-/// The length of a name that is any token, and where its colon stands; the error is the offset of what is neither.
-fn name_and_colon(line: &[u8]) -> Result<(usize, usize), usize> {
-    let length = run(line, 0, class::TOKEN);
-    let colon = run_wsp(line, length);
-    if length > 0 && line.get(colon) == Some(&b':') { Ok((length, colon)) } else { Err(colon) }
 }
 
 fn is_version(text: &[u8]) -> bool {
@@ -445,7 +508,7 @@ mod tests {
     fn values(text: &str) -> Vec<(Header, String)> {
         let (head, _) = lex(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
         assert_eq!(head.defect, None);
-        let text = |span: &Span| String::from_utf8(span.of(&head.bytes).to_vec()).unwrap();
+        let text = |span: &Span| String::from_utf8(span.of(head.text.bytes()).to_vec()).unwrap();
         head.lines.iter().map(|line| (line.header, text(&line.value))).collect()
     }
 

@@ -149,7 +149,7 @@ impl Message {
     /// A fault in the value of `line`, with its offset as received.
     #[cold]
     fn defect(&self, line: &Line, fault: Fault) -> Defect {
-        let name = String::from_utf8_lossy(line.name.of(&self.head.bytes)).into_owned();
+        let name = String::from_utf8_lossy(line.name.of(self.head.text.bytes())).into_owned();
         let offset = self.head.received_offset(usize::from(line.value.start) + fault.at);
         self.defect_at(Place::Field(name), offset, fault.problem)
     }
@@ -164,7 +164,7 @@ impl Message {
     /// # Errors
     /// [`Defect`] if it is neither a request line nor a status line.
     pub fn start_line(&self) -> Result<StartLine<'_>, Defect> {
-        let text = |span: &head::Span| span.of(&self.head.bytes);
+        let text = |span: &head::Span| span.of(self.head.text.bytes());
         match &self.head.start {
             Start::Bad { defect, .. } => Err(Defect::clone(defect)),
             Start::Response { status, reason } => {
@@ -210,8 +210,7 @@ impl Message {
         let defect = |fault: Fault| {
             self.defect_at(Place::StartLine, usize::from(span.start) + fault.at, fault.problem)
         };
-        let text = std::str::from_utf8(span.of(&self.head.bytes))
-            .map_err(|_| defect(Fault::new(0, Problem::NotUtf8)))?;
+        let text = self.head.text.str(span).map_err(|at| defect(Fault::new(at, Problem::NotUtf8)))?;
         let uri = Uri::parse(text).map_err(defect)?;
         if uri.has_headers() {
             return Err(defect(Fault::new(0, Problem::UriHeaders)));
@@ -224,8 +223,8 @@ impl Message {
         self.head.lines.iter().map(|line| Field {
             header: line.header,
             // Names are tokens, and tokens are ASCII.
-            name: std::str::from_utf8(line.name.of(&self.head.bytes)).unwrap_or_default(),
-            value: line.value.of(&self.head.bytes),
+            name: self.head.text.str(&line.name).unwrap_or_default(),
+            value: line.value.of(self.head.text.bytes()),
         })
     }
 
@@ -241,8 +240,7 @@ impl Message {
     }
 
     fn text(&self, line: &Line) -> Result<&str, Defect> {
-        std::str::from_utf8(line.value.of(&self.head.bytes))
-            .map_err(|error| self.defect(line, Fault::new(error.valid_up_to(), Problem::NotUtf8)))
+        self.head.text.str(&line.value).map_err(|at| self.defect(line, Fault::new(at, Problem::NotUtf8)))
     }
 
     /// Whether the header is there at all.
@@ -419,14 +417,14 @@ impl Message {
 
     /// The head, unfolded.
     pub(crate) fn head_bytes(&self) -> &[u8] {
-        &self.head.bytes
+        self.head.text.bytes()
     }
 
     /// The message as bytes: the lines as received, folds as one space, white space around names and values normal.
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = Vec::with_capacity(self.head.bytes.len() + self.body.len());
-        let first = memchr::memchr(b'\r', &self.head.bytes).unwrap_or(self.head.bytes.len());
-        out.extend_from_slice(self.head.bytes.get(..first).unwrap_or_default());
+        let mut out = Vec::with_capacity(self.head.text.bytes().len() + self.body.len());
+        let first = memchr::memchr(b'\r', self.head.text.bytes()).unwrap_or(self.head.text.bytes().len());
+        out.extend_from_slice(self.head.text.bytes().get(..first).unwrap_or_default());
         out.extend_from_slice(b"\r\n");
         for field in self.fields() {
             out.extend_from_slice(field.name.as_bytes());

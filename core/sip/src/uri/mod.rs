@@ -99,35 +99,32 @@ fn name_or_ipv4(text: &str) -> Option<HostKind> {
 /// Where the name that begins at `start` ends, and whether its last label is digits alone; `None` if there is none.
 #[inline]
 fn name_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
-    let rest = bytes.get(start..).unwrap_or_default();
-    let (mut before, mut is_digits, mut was_digits) = (b'.', true, false);
-    let mut length = 0;
-    for byte in rest {
-        if !class::is(*byte, class::HOST) {
-            break;
-        }
-        if *byte == b'.' {
-            if matches!(before, b'.' | b'-') {
-                return None;
-            }
-            was_digits = is_digits;
-            is_digits = true;
-        } else {
-            if *byte == b'-' && before == b'.' {
-                return None;
-            }
-            is_digits &= byte.is_ascii_digit();
-        }
-        before = *byte;
-        length += 1;
+    let end = run(bytes, start, class::HOST);
+    let name = bytes.get(start..end)?;
+    let is_separator = |b: &u8| matches!(b, b'.' | b'-');
+    // Two separators in a row, or one at an end, are rare and looked at closely; digits at the end, too.
+    let (first, last) = (name.first()?, name.last()?);
+    let pairs = name.iter().zip(name.iter().skip(1));
+    let doubled = pairs.fold(false, |any, (a, b)| any | (is_separator(a) & is_separator(b)));
+    if (doubled | is_separator(first) | is_separator(last)) && !has_proper_labels(name) {
+        return None;
     }
-    match before {
-        b'-' => None,
-        // A dot at the end belongs to a name; an address with one is none, as [`ipv4`] will see.
-        b'.' if length < 2 => None,
-        b'.' => (length <= MAX_NAME + 1).then_some((start + length, was_digits)),
-        _ => (length <= MAX_NAME).then_some((start + length, is_digits)),
+    if name.len() > MAX_NAME + usize::from(*last == b'.') {
+        return None;
     }
+    let is_address = !last.is_ascii_alphabetic() && {
+        let name = name.strip_suffix(b".").unwrap_or(name);
+        name.rsplit(|b| *b == b'.').next().is_some_and(|label| label.iter().all(u8::is_ascii_digit))
+    };
+    Some((end, is_address))
+}
+
+/// Whether no label is empty, and none begins or ends with a hyphen; a dot may end the name.
+fn has_proper_labels(name: &[u8]) -> bool {
+    name.strip_suffix(b".")
+        .unwrap_or(name)
+        .split(|b| *b == b'.')
+        .all(|label| !label.is_empty() && !label.starts_with(b"-") && !label.ends_with(b"-"))
 }
 
 /// Four numbers to 255 without leading zeros, which some readers take for octal.
