@@ -228,6 +228,16 @@ pub(crate) struct Account {
     #[arg(long, value_name = "IP:PORT", help_heading = "Where to connect")]
     pub resolver: Option<SocketAddr>,
 
+    /// An administrator's policy file: whom each domain trusts, instead of all options of this kind
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = [
+            "server_name", "roots", "add_roots", "system_roots", "crl", "revocation", "pin", "level", "allow_wildcard",
+        ],
+        help_heading = "Whom to trust"
+    )]
+    pub policy: Option<PathBuf>,
     /// A further name that the server of this domain may present; repeatable
     #[arg(long, value_name = "NAME", help_heading = "Whom to trust")]
     pub server_name: Vec<String>,

@@ -8,7 +8,7 @@ use aldis_pki::{Ca, Issued, Template, self_signed};
 use aldis_registrar::{Impostor, Options, Registrar, ServerCertificate};
 use dns::Dns;
 use serde_json::Value;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -332,6 +332,38 @@ async fn a_server_of_another_age_is_told_apart_by_its_version() {
         &found,
         5,
         &["speaks nothing newer than TLS 1.1, which is not secure any more.", "enable TLS 1.2 or 1.3"],
+    );
+}
+
+/// In TLS 1.3 a server says only after the handshake that it wants a certificate.
+#[tokio::test]
+async fn a_server_that_demands_a_client_certificate_is_said_to_do_so() {
+    let world = World::new();
+    let issued = world.issue(Template::server(DOMAIN));
+    world.write("server.pem", &issued.chain_pem());
+    world.write("server.key", &issued.key_pem());
+    let mut server = std::process::Command::new("openssl")
+        .current_dir(world.home.path())
+        .args(["s_server", "-accept", "127.0.0.1:0", "-cert", "server.pem", "-key", "server.key"])
+        .args(["-CAfile", "root.pem", "-Verify", "1", "-verify_return_error"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let address = lines.find_map(|line| line.ok()?.strip_prefix("ACCEPT ").map(str::to_owned)).unwrap();
+    let found = world.at(&address, &[]).await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    says(
+        &found,
+        5,
+        &[
+            "client certificate: asked for, and there is none to show",
+            "demands a client certificate, and there is none to show.",
+            "--client-cert",
+        ],
     );
 }
 

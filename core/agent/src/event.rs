@@ -143,6 +143,9 @@ pub enum LostReason {
     /// The system says that the network changed.
     #[error("the network changed")]
     NetworkChanged,
+    /// The server of a connection that was up no longer proves its identity: revoked, or expired.
+    #[error("the server is no longer trusted: {0}")]
+    NoLongerTrusted(String),
 }
 
 /// Why the agent waits before it connects again.

@@ -143,6 +143,10 @@ impl Config {
         let demanded = file.policy_for(self.account.identity());
         self.policy = demanded.policy.as_ref().clone();
         self.crls = demanded.crls.clone();
+        if demanded.require_tls13 {
+            self.tls.min_version = TlsVersion::Tls13;
+        }
+        self.tls.require_post_quantum |= demanded.require_post_quantum;
         self
     }
 

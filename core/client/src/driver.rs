@@ -300,7 +300,7 @@ impl Driver {
                 self.watch = None;
                 self.wire = Wire::Down;
                 let meaning = verdict.code().map(Code::meaning).unwrap_or_default();
-                let why = LostReason::Failed(format!("the server is no longer trusted: {meaning}"));
+                let why = LostReason::NoLongerTrusted(meaning.to_owned());
                 if let Some(connected) = &self.connected {
                     let address = connected.address;
                     self.events.push(Event::Untrusted { verdict: Arc::new(verdict), address });

@@ -279,18 +279,34 @@ fn without_return(line: &[u8], has_feed: bool) -> (&[u8], bool) {
 }
 
 impl Head {
-    /// Adds a header line.
+    /// Adds a header line: nearly always `Name: value`, with a name that is known.
     #[inline]
     fn take_line(&mut self, line: &[u8], at: usize) {
-        match header_line(line, at) {
-            Ok(line) => {
-                if self.seen.insert(line.header) {
-                    self.repeated.insert(line.header);
-                }
-                self.lines.push(line);
+        let colon = find_colon(line);
+        if let Some((name, [b':', b' ', value @ ..])) = line.split_at_checked(colon)
+            && let [first, .., last] = value
+            && !is_wsp(*first)
+            && !is_wsp(*last)
+        {
+            // A name that is known is a token, and no white space stands before its colon.
+            let header = Header::of(name);
+            if header != Header::Other {
+                let value = Span::new(at + colon + 2, value.len());
+                return self.add(Line { header, name: Span::new(at, colon), value });
             }
+        }
+        match any_header_line(line, at) {
+            Ok(line) => self.add(line),
             Err(offset) => note(&mut self.defect, Place::Head, offset, Problem::NotAHeader),
         }
+    }
+
+    #[inline]
+    fn add(&mut self, line: Line) {
+        if self.seen.insert(line.header) {
+            self.repeated.insert(line.header);
+        }
+        self.lines.push(line);
     }
 }
 
@@ -339,26 +355,7 @@ fn blame(value: &[u8]) -> Option<(usize, Problem)> {
     None
 }
 
-/// `name HCOLON value`; the error is the offset of what makes it none.
-#[inline]
-fn header_line(line: &[u8], at: usize) -> Result<Line, usize> {
-    let colon = find_colon(line);
-    if let Some((name, [b':', b' ', value @ ..])) = line.split_at_checked(colon)
-        && let [first, .., last] = value
-        && !is_wsp(*first)
-        && !is_wsp(*last)
-    {
-        // A name that is known is a token, and no white space stands before its colon.
-        let header = Header::of(name);
-        if header != Header::Other {
-            let value = Span::new(at + colon + 2, value.len());
-            return Ok(Line { header, name: Span::new(at, colon), value });
-        }
-    }
-    any_header_line(line, at)
-}
-
-/// The same with white space anywhere, and with names that are not known.
+/// `name HCOLON value` with white space anywhere and any name; the error is the offset of what makes it none.
 fn any_header_line(line: &[u8], at: usize) -> Result<Line, usize> {
     let length = run(line, 0, class::TOKEN);
     let colon = run_wsp(line, length);

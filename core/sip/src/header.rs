@@ -95,6 +95,71 @@ const fn index() -> (u32, [u8; SLOTS]) {
 const MULTIPLIER: u32 = index().0;
 static INDEX: [u8; SLOTS] = index().1;
 
+/// A name as words to compare: its first and last eight bytes (four for a short name), and which of their bits are the case
+/// of a letter.
+#[derive(Clone, Copy)]
+struct Words {
+    first: u64,
+    last: u64,
+    first_case: u64,
+    last_case: u64,
+}
+
+/// Names shorter than this are compared by two halves of one word.
+const WORD: usize = 8;
+const HALF: usize = 4;
+
+static WORDS: [Words; Header::ALL.len()] = words();
+
+#[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
+const fn words() -> [Words; Header::ALL.len()] {
+    const fn word(name: &[u8], start: usize, length: usize) -> (u64, u64) {
+        let (mut word, mut case, mut at) = (0u64, 0u64, 0);
+        while at < length {
+            let byte = name[start + at];
+            word |= (byte as u64) << (8 * at);
+            if byte.is_ascii_alphabetic() {
+                case |= 0x20 << (8 * at);
+            }
+            at += 1;
+        }
+        (word, case)
+    }
+    let mut all = [Words { first: 0, last: 0, first_case: 0, last_case: 0 }; Header::ALL.len()];
+    let mut at = 0;
+    while at < all.len() {
+        let name = Header::ALL[at].1.as_bytes();
+        let length = if name.len() >= WORD { WORD } else { HALF };
+        if name.len() >= HALF {
+            let (first, first_case) = word(name, 0, length);
+            let (last, last_case) = word(name, name.len() - length, length);
+            all[at] = Words { first, last, first_case, last_case };
+        }
+        at += 1;
+    }
+    all
+}
+
+/// Whether a name is the one at a position of [`Header::ALL`], case aside.
+#[inline]
+fn is_name(at: usize, name: &[u8]) -> bool {
+    let Some(((_, long), words)) = Header::ALL.get(at).zip(WORDS.get(at)) else { return false };
+    if long.len() != name.len() {
+        return false;
+    }
+    let (first, last) = match (name.first_chunk::<WORD>(), name.last_chunk::<WORD>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (name.first_chunk::<HALF>(), name.last_chunk::<HALF>()) {
+            (Some(first), Some(last)) => {
+                (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+            }
+            _ => return long.as_bytes().eq_ignore_ascii_case(name),
+        },
+    };
+    let differs = ((first ^ words.first) & !words.first_case) | ((last ^ words.last) & !words.last_case);
+    differs == 0 && (name.len() <= 2 * WORD || long.as_bytes().eq_ignore_ascii_case(name))
+}
+
 impl Header {
     /// The header of a name in any case, long or compact (RFC 3261 §7.3.3).
     #[inline]
@@ -105,11 +170,9 @@ impl Header {
         }
         let middle = name.get(name.len() / 2).copied().unwrap_or_default();
         let slot = slot(name.len(), *first, middle, *last, MULTIPLIER);
-        let candidate = INDEX.get(slot).and_then(|at| Header::ALL.get(usize::from(*at).wrapping_sub(1)));
-        match candidate {
-            Some((header, long)) if long.as_bytes() == name || long.as_bytes().eq_ignore_ascii_case(name) => {
-                *header
-            }
+        let at = usize::from(INDEX.get(slot).copied().unwrap_or_default()).wrapping_sub(1);
+        match Header::ALL.get(at) {
+            Some((header, _)) if is_name(at, name) => *header,
             _ => Header::Other,
         }
     }
@@ -133,6 +196,17 @@ mod tests {
         }
         for (name, header) in [("v", Header::Via), ("L", Header::ContentLength), ("i", Header::CallId)] {
             assert_eq!(Header::of(name.as_bytes()), header);
+        }
+        // A byte that differs from a letter or hyphen in the bit of the case alone is another name.
+        for (_, name) in Header::ALL {
+            for at in 0..name.len() {
+                let mut other = name.as_bytes().to_vec();
+                other[at] ^= 0x20;
+                let same = name.as_bytes()[at].is_ascii_alphabetic();
+                assert_eq!(Header::of(&other) != Header::Other, same, "{name} {at}");
+                other[at] ^= 0x21;
+                assert_eq!(Header::of(&other), Header::Other, "{name} {at}");
+            }
         }
         for unknown in ["", "q", "X-Own", "Vib", "Content-Lengthy"] {
             assert_eq!(Header::of(unknown.as_bytes()), Header::Other);

@@ -29,6 +29,9 @@ pub(crate) mod class {
     /// What a URI of a scheme that is not read further may hold (RFC 3986 §2), brackets included.
     pub const URI: u16 = 2048;
 
+    /// What separates the labels of a host name, or the words of a label: `.-`.
+    pub const SEPARATOR: u16 = 4096;
+
     const fn has(set: &[u8], byte: u8) -> bool {
         let mut at = 0;
         while at < set.len() {
@@ -78,6 +81,9 @@ pub(crate) mod class {
             if byte.is_ascii_alphanumeric() || has(b"-._", byte) {
                 bits |= HOST;
             }
+            if has(b".-", byte) {
+                bits |= SEPARATOR;
+            }
             if has(b"&=+$,", byte) {
                 bits |= PASSWORD_EXTRA;
             }
@@ -95,13 +101,18 @@ pub(crate) mod class {
 
     static TABLE: [u16; 256] = table();
 
+    /// All classes of `byte`.
+    #[inline]
+    pub fn of(byte: u8) -> u16 {
+        // 256 entries, indexed by a u8: always in range, and the compiler sees it.
+        #[allow(clippy::indexing_slicing)]
+        TABLE[byte as usize]
+    }
+
     /// Whether `byte` belongs to any class in `mask`.
     #[inline]
     pub fn is(byte: u8, mask: u16) -> bool {
-        // 256 entries, indexed by a u8: always in range, and the compiler sees it.
-        #[allow(clippy::indexing_slicing)]
-        let bits = TABLE[byte as usize];
-        bits & mask != 0
+        of(byte) & mask != 0
     }
 }
 

@@ -72,6 +72,30 @@ impl<'a> NameAddr<'a> {
         }
     }
 
+    /// Prints the address, past the formatter.
+    pub(crate) fn append(&self, out: &mut String) {
+        match &self.display {
+            None => {}
+            Some(DisplayName::Tokens(text)) => {
+                out.push_str(text);
+                out.push(' ');
+            }
+            Some(DisplayName::Quoted(quoted)) => {
+                out.push('"');
+                out.push_str(quoted.raw());
+                out.push_str("\" ");
+            }
+            Some(DisplayName::Owned(text)) => {
+                quote_into(out, text);
+                out.push(' ');
+            }
+        }
+        out.push('<');
+        out.push_str(self.uri.as_str());
+        out.push('>');
+        out.push_str(self.params.as_str());
+    }
+
     /// Reads one address; what follows it is left in the cursor.
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
         cursor.skip_wsp();
@@ -132,17 +156,9 @@ impl<'a> NameAddr<'a> {
 
 impl fmt::Display for NameAddr<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.display {
-            None => {}
-            Some(DisplayName::Tokens(text)) => write!(f, "{text} ")?,
-            Some(DisplayName::Quoted(quoted)) => write!(f, "\"{}\" ", quoted.raw())?,
-            Some(DisplayName::Owned(text)) => {
-                let mut quoted = String::with_capacity(text.len() + 2);
-                quote_into(&mut quoted, text);
-                write!(f, "{quoted} ")?;
-            }
-        }
-        write!(f, "<{}>{}", self.uri, self.params)
+        let mut out = String::new();
+        self.append(&mut out);
+        f.write_str(&out)
     }
 }
 

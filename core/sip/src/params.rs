@@ -140,6 +140,11 @@ impl<'a> Params<'a> {
         self.get(name).is_some()
     }
 
+    /// All of it as it will be printed.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()

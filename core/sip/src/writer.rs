@@ -67,20 +67,70 @@ impl fmt::Display for FieldText<'_> {
 pub trait Value: fmt::Display + sealed::Sealed {}
 
 mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed {
+        /// Prints the value as `Display` does, past the formatter.
+        fn append(&self, out: &mut String);
+    }
 }
 
 macro_rules! values {
-    ($($name:ty),* $(,)?) => {$(
-        impl sealed::Sealed for $name {}
+    ($(|$value:ident: $name:ty, $out:ident| $append:expr;)*) => {$(
+        impl sealed::Sealed for $name {
+            fn append(&self, $out: &mut String) {
+                let $value = self;
+                $append
+            }
+        }
         impl Value for $name {}
     )*};
 }
 
 values! {
-    FieldText<'_>, Uri<'_>, NameAddr<'_>, Via<'_>, CSeq<'_>, CallId<'_>, From<'_>, To<'_>, Contact<'_>, Route<'_>,
-    RecordRoute<'_>, Path<'_>, ServiceRoute<'_>, PAssertedIdentity<'_>, MediaType<'_>, Date, Expires, MinExpires,
-    MaxForwards, u32,
+    |value: FieldText<'_>, out| out.push_str(&value.0);
+    |value: Uri<'_>, out| out.push_str(value.as_str());
+    |value: NameAddr<'_>, out| value.append(out);
+    |value: Via<'_>, out| value.append(out);
+    |value: CSeq<'_>, out| {
+        push_number(out, value.number.into());
+        out.push(' ');
+        out.push_str(value.method.as_str());
+    };
+    |value: CallId<'_>, out| out.push_str(value.as_str());
+    |value: From<'_>, out| value.0.append(out);
+    |value: To<'_>, out| value.0.append(out);
+    |value: Contact<'_>, out| match value {
+        Contact::Star => out.push('*'),
+        Contact::Address(address) => address.append(out),
+    };
+    |value: Route<'_>, out| value.0.append(out);
+    |value: RecordRoute<'_>, out| value.0.append(out);
+    |value: Path<'_>, out| value.0.append(out);
+    |value: ServiceRoute<'_>, out| value.0.append(out);
+    |value: PAssertedIdentity<'_>, out| value.0.append(out);
+    |value: MediaType<'_>, out| push_display(out, value);
+    |value: Date, out| push_display(out, value);
+    |value: Expires, out| push_number(out, value.0.into());
+    |value: MinExpires, out| push_number(out, value.0.into());
+    |value: MaxForwards, out| push_number(out, value.0.into());
+    |value: u32, out| push_number(out, (*value).into());
+}
+
+fn push_display(out: &mut String, value: &impl fmt::Display) {
+    // Writing to a String does not fail.
+    let _ = write!(out, "{value}");
+}
+
+/// Prints a number in decimal.
+pub(crate) fn push_number(out: &mut String, number: u64) {
+    let mut unit = 1;
+    while number / unit >= 10 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        // One digit, which fits.
+        out.push(char::from(b'0' + (number / unit % 10) as u8));
+        unit /= 10;
+    }
 }
 
 /// Writes one message, line by line.
@@ -118,8 +168,11 @@ impl Writer {
     /// Begins a response with the usual reason phrase.
     pub fn response(status: StatusCode) -> Self {
         let mut writer = Self::start();
-        // Writing to a String does not fail.
-        let _ = write!(writer.out, "SIP/2.0 {status} {}\r\n", status.reason());
+        writer.out.push_str("SIP/2.0 ");
+        push_number(&mut writer.out, status.code().into());
+        for part in [" ", status.reason(), "\r\n"] {
+            writer.out.push_str(part);
+        }
         writer
     }
 
@@ -177,8 +230,9 @@ impl Writer {
     /// Adds a header line.
     pub fn field(mut self, header: Header, value: &impl Value) -> Self {
         self.out.push_str(header.name());
-        // Writing to a String does not fail.
-        let _ = write!(self.out, ": {value}\r\n");
+        self.out.push_str(": ");
+        value.append(&mut self.out);
+        self.out.push_str("\r\n");
         self
     }
 
@@ -210,7 +264,9 @@ impl Writer {
 
     /// Adds Content-Length, ends the head and adds the body (WIRE-01: always, 0 without a body).
     pub fn finish(mut self, body: &[u8]) -> Bytes {
-        let _ = write!(self.out, "Content-Length: {}\r\n\r\n", body.len());
+        self.out.push_str("Content-Length: ");
+        push_number(&mut self.out, body.len() as u64);
+        self.out.push_str("\r\n\r\n");
         let mut out = self.out.into_bytes();
         out.extend_from_slice(body);
         out.into()
@@ -295,6 +351,32 @@ mod tests {
         assert_eq!(via("Via: SIP/2.0/TLS 192.0.2.9;branch=z\r\n"), "SIP/2.0/TLS 192.0.2.9;branch=z");
         assert_eq!(via("Via: SIP/2.0/TLS 192.0.2.8\r\n"), "SIP/2.0/TLS 192.0.2.8;received=192.0.2.9");
         assert_eq!(via("Via: SIP/2.0/TLS h;received=1.1.1.1\r\n"), "SIP/2.0/TLS h;received=192.0.2.9");
+    }
+
+    #[test]
+    fn what_is_appended_is_what_is_displayed() {
+        for number in [0, 1, 9, 10, 99, 100, 4_294_967_295, u64::MAX] {
+            let mut out = String::new();
+            push_number(&mut out, number);
+            assert_eq!(out, number.to_string());
+        }
+        let (message, _) = Message::parse(
+            "REGISTER sip:t SIP/2.0\r\nVia: SIP/2.0/TLS [::1]:5061 ; rport\r\nFrom: \"A\\\"\" <sip:a@t>;tag=1\r\nTo: B C <sip:b@t>\r\n\
+             Contact: <sip:c@t>;q=1, *\r\n\r\n".into(),
+        )
+        .unwrap();
+        fn same(value: &impl Value) {
+            let mut out = String::new();
+            value.append(&mut out);
+            assert_eq!(out, value.to_string());
+        }
+        same(&message.via().unwrap());
+        same(&message.from().unwrap());
+        same(&message.to().unwrap());
+        message.contacts().for_each(|contact| same(&contact.unwrap()));
+        same(&CSeq { number: 4_294_967_295, method: Method::Message });
+        same(&Expires(0));
+        same(&NameAddr::new(Uri::parse("sip:a").unwrap()).with_display("x \\ \"y\"").unwrap());
     }
 
     #[test]

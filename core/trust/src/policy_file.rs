@@ -24,6 +24,8 @@ use toml::Spanned;
 /// server_names = ["pool01.corp.example.com"]
 /// pins = ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "sha256/BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="]
 /// allow_wildcard = false
+/// min_tls = "1.3"                        # "1.2" or "1.3"
+/// require_pq = true                      # only a post-quantum key exchange
 ///
 /// # Federated partners: these roots vouch for these domains (and their subdomains), and for nobody else.
 /// [[partner]]
@@ -54,6 +56,10 @@ pub struct DomainPolicy {
     pub policy: Arc<Policy>,
     /// The revocation lists that were given.
     pub crls: Vec<Arc<Crl>>,
+    /// Whether only TLS 1.3 will do.
+    pub require_tls13: bool,
+    /// Whether only a post-quantum key exchange will do.
+    pub require_post_quantum: bool,
 }
 
 /// What is wrong with a policy file.
@@ -87,6 +93,9 @@ pub enum PolicyFileProblem {
     /// Not a pin.
     #[error("{0}")]
     Pin(String),
+    /// A key alone: when it is lost or stolen, nobody connects any more before every device has a new file.
+    #[error("one pin is none: name the key of a backup certificate too")]
+    NoBackupPin,
     /// A list that must not be empty.
     #[error("{0} must not be empty")]
     Empty(&'static str),
@@ -120,8 +129,10 @@ struct Table {
     max_depth: Option<usize>,
     crls: Option<Vec<Spanned<String>>>,
     server_names: Option<Vec<Spanned<String>>>,
-    pins: Option<Vec<Spanned<String>>>,
+    pins: Option<Spanned<Vec<Spanned<String>>>>,
     allow_wildcard: Option<bool>,
+    min_tls: Option<Spanned<String>>,
+    require_pq: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -212,8 +223,14 @@ impl PolicyFile {
         for name in table.server_names.iter().flatten() {
             self.domain(name)?;
         }
-        for pin in table.pins.iter().flatten() {
-            self.pin(pin)?;
+        self.min_tls(table)?;
+        if let Some(pins) = &table.pins {
+            for pin in pins.get_ref() {
+                self.pin(pin)?;
+            }
+            if pins.get_ref().len() == 1 {
+                return Err(self.error(pins, PolicyFileProblem::NoBackupPin));
+            }
         }
         Ok(())
     }
@@ -239,6 +256,15 @@ impl PolicyFile {
             "require" => Some(RevocationMode::Require),
             "prefer" => Some(RevocationMode::Prefer),
             "off" => Some(RevocationMode::Off),
+            _ => None,
+        })
+    }
+
+    /// Whether only TLS 1.3 will do.
+    fn min_tls(&self, table: &Table) -> Result<Option<bool>, PolicyFileError> {
+        self.word(&table.min_tls, "\"1.2\" and \"1.3\"", |word| match word {
+            "1.2" => Some(false),
+            "1.3" => Some(true),
             _ => None,
         })
     }
@@ -300,14 +326,20 @@ impl<R: FnMut(&str) -> Result<Vec<u8>, String>> Loader<'_, R> {
         for name in table.server_names.as_ref().or(default.server_names.as_ref()).into_iter().flatten() {
             policy.server_names.push(file.domain(name)?);
         }
-        for pin in table.pins.as_ref().or(default.pins.as_ref()).into_iter().flatten() {
+        let pins = table.pins.as_ref().or(default.pins.as_ref());
+        for pin in pins.into_iter().flat_map(|pins| pins.get_ref()) {
             policy.pins.push(file.pin(pin)?);
         }
         let mut crls = Vec::new();
         for name in table.crls.as_ref().or(default.crls.as_ref()).into_iter().flatten() {
             crls.extend(self.lists(name)?);
         }
-        Ok(DomainPolicy { policy: Arc::new(policy), crls })
+        Ok(DomainPolicy {
+            policy: Arc::new(policy),
+            crls,
+            require_tls13: file.min_tls(table)?.or(file.min_tls(default)?).unwrap_or(false),
+            require_post_quantum: table.require_pq.or(default.require_pq).unwrap_or(false),
+        })
     }
 
     fn anchors(&mut self, table: &Table) -> Result<Anchors, PolicyFileError> {

@@ -18,7 +18,9 @@ crls = ["corp.crl"]
 [domain."example.test"]
 roots = ["own.pem"]
 server_names = ["pool.corp.test"]
-pins = ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
+pins = ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "sha256/BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="]
+min_tls = "1.3"
+require_pq = true
 allow_wildcard = true
 revocation = "require"
 level = "default"
@@ -81,7 +83,8 @@ fn every_domain_gets_what_its_table_and_the_default_say() {
     assert_eq!(own.policy.revocation, RevocationMode::Require);
     assert_eq!(own.policy.max_depth, Some(2));
     assert!(own.policy.allow_wildcard);
-    assert_eq!((own.policy.pins.len(), own.policy.server_names.len(), own.crls.len()), (1, 1, 1));
+    assert_eq!((own.policy.pins.len(), own.policy.server_names.len(), own.crls.len()), (2, 1, 1));
+    assert!(own.require_tls13 && own.require_post_quantum);
     for name in ["sub.example.test", "other.test", "192.0.2.1"] {
         let policy = &book.policy_for(&id(name)).policy;
         assert_eq!(policy.level, Level::Strict, "{name}");
@@ -136,6 +139,14 @@ fn every_mistake_is_named_with_its_line() {
         ("[default]\nroots = []", "line 2: roots must not be empty"),
         ("[default\n", "line 1: "),
         ("[domain.\"exa mple\"]", "line 1: \"exa mple\" is neither a domain name"),
+        (
+            "\n[default]\nmin_tls = \"1.1\"",
+            "line 3: \"1.1\" is not possible here; it has to be one of \"1.2\" and \"1.3\"",
+        ),
+        (
+            "[default]\n\npins = [\"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]",
+            "line 3: one pin is none: name the key of a backup certificate too",
+        ),
         ("[domain.\"a.test\"]\npins = [\n  \"sha256/x\",\n]", "line 3: \"sha256/x\" is not a pin"),
         ("[domain.\"a.test\"]\nserver_names = [\"a.test:5061\"]", "line 2: \"a.test:5061\""),
         (

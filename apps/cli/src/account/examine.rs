@@ -6,7 +6,7 @@ use crate::args::{self, MinTls};
 use crate::failure::Failure;
 use crate::output::Output;
 use aldis::Config;
-use aldis::net::{ConnectRequest, Host, Resolver, Route, TlsVersion};
+use aldis::net::{ConnectRequest, Host, Resolver, Revocation, Route, TlsVersion};
 use aldis_sip::{ReferenceIdentity, Uri};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,9 +95,20 @@ pub(crate) fn examine(
         request.resolver = Resolver::servers([resolver.value]);
     }
     request.crls = trust::revocation_lists(&settings)?;
+    request.revocation = Some(Arc::new(Revocation::new()));
     request.tls.require_post_quantum = settings.require_pq;
     if settings.min_tls.as_ref().is_some_and(|version| version.value == MinTls::Tls13) {
         request.tls.min_version = TlsVersion::Tls13;
+    }
+    if let Some(path) = &args.policy {
+        let file = trust::policy_file(path, out)?;
+        let demanded = file.policy_for(config.identity());
+        request.policy = demanded.policy.clone();
+        request.crls = demanded.crls.clone();
+        request.tls.require_post_quantum |= demanded.require_post_quantum;
+        if demanded.require_tls13 {
+            request.tls.min_version = TlsVersion::Tls13;
+        }
     }
     request.tls.client_certificate = client_certificate::find(&settings, out)?;
     Ok(Examined {

@@ -21,6 +21,7 @@ use crate::output::Output;
 use aldis::Config;
 use aldis::net::TlsVersion;
 use aldis_sip::Uri;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a one-shot command may take when nobody says: as long as a SIP transaction (RFC 3261 §17.1.2.2, Timer F).
@@ -73,6 +74,12 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
         });
     }
     config = config.revocation_lists(trust::revocation_lists(&settings)?);
+    if let Some(path) = &args.policy {
+        config = config.policy_file(&trust::policy_file(path, out)?);
+    }
+    if let Some(folder) = cache_folder(&settings) {
+        config = config.cache_folder(folder);
+    }
     if let Some(certificate) = client_certificate::find(&settings, out)? {
         config = config.client_certificate(&certificate);
     }
@@ -141,6 +148,16 @@ fn instance_of(
         _ => instance::fresh(),
     };
     config.instance(&instance).map_err(|error| Failure::new(Exit::Internal, error))
+}
+
+/// Where fetched revocation lists are kept, unless nothing is to be.
+fn cache_folder(settings: &Settings) -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    if settings.store.as_ref().is_some_and(|store| store.value.as_os_str() == NO_STORE) {
+        return None;
+    }
+    let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
+    Some(strategy.cache_dir().join("aldis").join("revocation"))
 }
 
 /// What the contract has and the library has not yet: refused, so that nobody believes it to be in force.

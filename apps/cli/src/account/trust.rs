@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::printable;
 use aldis::net::system_roots::{RedirectedRoots, check_environment};
 use aldis::trust::{self, Anchors, AnchorsBuilder, Crl, CrlError, Pin, Policy, RevocationMode, Source};
+use aldis::{PolicyFile, PolicyFileError};
 use aldis_sip::Domain;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,23 @@ fn anchors(settings: &Settings, out: &mut Output) -> Result<Arc<Anchors>, Failur
         builder = builder.all_of(&given.read(|_| from_file(&given.path(), out))?);
     }
     Ok(Arc::new(builder.build()))
+}
+
+/// An administrator's policy file.
+///
+/// # Errors
+/// A usage [`Failure`] that names the file and the line.
+pub(super) fn policy_file(path: &Path, out: &mut Output) -> Result<PolicyFile, Failure> {
+    match PolicyFile::read(path) {
+        Err(PolicyFileError::NoSystemRoots { .. }) => {
+            let system = system(Anchors::builder(), out)
+                .map_err(|error| Failure::usage(format_args!("--policy: {error}.")))?
+                .build();
+            PolicyFile::read_with_system_roots(path, &system)
+        }
+        read => read,
+    }
+    .map_err(|error| Failure::usage(format_args!("--policy: {error}.")))
 }
 
 /// Adds the platform's roots. The environment may not choose them: what it can set, another program can set too.

@@ -6,6 +6,7 @@
 
 mod account;
 pub(crate) mod args;
+mod evidence;
 mod handshake;
 mod places;
 mod report;

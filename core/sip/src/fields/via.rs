@@ -4,6 +4,7 @@ use super::{At, FieldValue};
 use crate::defect::{Fault, Problem};
 use crate::lex::Cursor;
 use crate::uri::{take_host, take_port};
+use crate::writer::push_number;
 use crate::{Header, Params};
 use std::borrow::Cow;
 use std::fmt;
@@ -65,6 +66,18 @@ impl Via<'_> {
         self.branch().is_some_and(|branch| branch.eq_ignore_ascii_case(MAGIC_COOKIE))
     }
 
+    /// Prints the value, past the formatter.
+    pub(crate) fn append(&self, out: &mut String) {
+        for part in ["SIP/2.0/", &self.transport, " ", &self.sent_by.host] {
+            out.push_str(part);
+        }
+        if let Some(port) = self.sent_by.port {
+            out.push(':');
+            push_number(out, port.into());
+        }
+        out.push_str(self.params.as_str());
+    }
+
     /// The same value, owning its text.
     pub fn into_owned(self) -> Via<'static> {
         Via {
@@ -122,7 +135,9 @@ impl fmt::Display for SentBy<'_> {
 
 impl fmt::Display for Via<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SIP/2.0/{} {}{}", self.transport, self.sent_by, self.params)
+        let mut out = String::new();
+        self.append(&mut out);
+        f.write_str(&out)
     }
 }
 

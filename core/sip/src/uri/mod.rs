@@ -99,14 +99,21 @@ fn name_or_ipv4(text: &str) -> Option<HostKind> {
 /// Where the name that begins at `start` ends, and whether its last label is digits alone; `None` if there is none.
 #[inline]
 fn name_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
-    let end = run(bytes, start, class::HOST);
-    let name = bytes.get(start..end)?;
-    let is_separator = |b: &u8| matches!(b, b'.' | b'-');
+    let rest = bytes.get(start..)?;
     // Two separators in a row, or one at an end, are rare and looked at closely; digits at the end, too.
-    let (first, last) = (name.first()?, name.last()?);
-    let pairs = name.iter().zip(name.iter().skip(1));
-    let doubled = pairs.fold(false, |any, (a, b)| any | (is_separator(a) & is_separator(b)));
-    if (doubled | is_separator(first) | is_separator(last)) && !has_proper_labels(name) {
+    let (mut before, mut doubled, mut length) = (class::SEPARATOR, 0, 0);
+    for byte in rest {
+        let classes = class::of(*byte);
+        if classes & class::HOST == 0 {
+            break;
+        }
+        doubled |= classes & before;
+        before = classes;
+        length += 1;
+    }
+    let (name, end) = (rest.get(..length)?, start + length);
+    let last = name.last()?;
+    if (doubled | before) & class::SEPARATOR != 0 && !has_proper_labels(name) {
         return None;
     }
     if name.len() > MAX_NAME + usize::from(*last == b'.') {
