@@ -10,7 +10,16 @@ fn aldis(policy: &str, more: &[&str]) -> Output {
     let file = home.path().join("policy.toml");
     std::fs::write(&file, policy).unwrap();
     Command::new(env!("CARGO_BIN_EXE_aldis"))
-        .args(["register", "--once", "--account", "sip:alice@example.test", "--address", "127.0.0.1:1", "--timeout", "2"])
+        .args([
+            "register",
+            "--once",
+            "--account",
+            "sip:alice@example.test",
+            "--address",
+            "127.0.0.1:1",
+            "--timeout",
+            "2",
+        ])
         .arg("--policy")
         .arg(&file)
         .args(more)
