@@ -1,6 +1,6 @@
 //! What a phone needs to know.
 
-use crate::net::{Deadlines, Host, Resolver, Revocation, Route, TlsOptions, TlsVersion};
+use crate::net::{ConnectRequest, Deadlines, Host, Resolver, Revocation, Route, TlsOptions, TlsVersion};
 use crate::policy_file::PolicyFile;
 use crate::trace::Trace;
 use aldis_agent::{Account, InvalidAccount};
@@ -245,6 +245,18 @@ impl Config {
     pub fn trace(mut self, trace: Trace) -> Self {
         self.trace = Some(trace);
         self
+    }
+
+    /// How a phone of this configuration connects, for a program that goes through the steps itself.
+    pub fn connect_request(&self) -> ConnectRequest {
+        let mut request = ConnectRequest::new(self.identity().clone(), Arc::new(self.policy.clone()));
+        request.route = self.route.clone();
+        request.resolver = self.resolver.clone();
+        request.tls = self.tls.clone();
+        request.deadlines = self.deadlines;
+        request.crls = self.crls.clone();
+        request.revocation = Some(self.revocation.clone());
+        request
     }
 
     /// Whom the server must prove to be.

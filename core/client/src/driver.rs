@@ -97,16 +97,9 @@ impl Driver {
         commands: mpsc::UnboundedReceiver<Command>,
         events: Arc<Queue>,
     ) -> Self {
-        let mut request = ConnectRequest::new(config.account.identity().clone(), Arc::new(config.policy));
-        request.route = config.route;
-        request.resolver = config.resolver;
-        request.tls = config.tls;
-        request.deadlines = config.deadlines;
-        request.crls = config.crls;
-        request.revocation = Some(config.revocation);
         Driver {
+            request: config.connect_request(),
             agent: Agent::new(config.account, seed),
-            request,
             store,
             commands,
             events,

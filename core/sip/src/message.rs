@@ -310,8 +310,17 @@ impl Message {
         })
     }
 
+    /// The value of a header that is no list, or the first of one.
+    #[inline]
     fn mandatory<'a, V: FieldValue<'a>>(&'a self) -> Result<V, Defect> {
-        self.get()?.ok_or_else(|| self.missing(V::HEADER))
+        let Some(line) = self.lines(V::HEADER).next() else { return Err(self.missing(V::HEADER)) };
+        let text = self.text(line)?;
+        let mut at = At(Cursor::new(text));
+        match V::read(&mut at) {
+            Ok(value) if at.0.is_end() => Ok(value),
+            // With white space or further values behind it, or a fault: as every other header.
+            _ => self.get()?.ok_or_else(|| self.missing(V::HEADER)),
+        }
     }
 
     pub(crate) fn missing(&self, header: Header) -> Defect {

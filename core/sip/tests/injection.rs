@@ -1,5 +1,11 @@
 //! Nothing that an app hands over can end a line: CR, LF and NUL are refused by every way in (WIRE-08).
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::expect_used, clippy::panic)] // a test crate
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::expect_used,
+    clippy::panic
+)] // a test crate
 
 use aldis_sip::fields::{
     Accept, AcceptEncoding, AcceptLanguage, Allow, AllowEvents, CSeq, CallId, Contact, ContentDisposition,

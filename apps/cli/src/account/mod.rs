@@ -65,24 +65,7 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
     let account = settings.account.as_ref().ok_or_else(|| Failure::usage(NO_ACCOUNT))?;
     let mut config = account.read(|text| Config::new(text))?;
     let address = config.address_of_record().clone();
-    config = place(config, &settings)?;
-    config = config.trust(trust::policy(&settings, out)?).require_post_quantum(settings.require_pq);
-    if let Some(version) = &settings.min_tls {
-        config = config.min_tls(match version.value {
-            MinTls::Tls12 => TlsVersion::Tls12,
-            MinTls::Tls13 => TlsVersion::Tls13,
-        });
-    }
-    config = config.revocation_lists(trust::revocation_lists(&settings)?);
-    if let Some(path) = &args.policy {
-        config = config.policy_file(&trust::policy_file(path, out)?);
-    }
-    if let Some(folder) = cache_folder(&settings) {
-        config = config.cache_folder(folder);
-    }
-    if let Some(certificate) = client_certificate::find(&settings, out)? {
-        config = config.client_certificate(&certificate);
-    }
+    config = reach(config, args, &settings, out)?;
     if let Some(name) = &settings.display_name {
         config = name.read(|text| config.display_name(text))?;
     }
@@ -116,6 +99,34 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
 
 const NO_ACCOUNT: &str = "No account is given. Say who you are with --account sip:alice@example.test, or write it \
     into a configuration file and choose it with --use NAME.";
+
+/// Where to connect, and what the server must prove.
+fn reach(
+    config: Config,
+    args: &args::Account,
+    settings: &Settings,
+    out: &mut Output,
+) -> Result<Config, Failure> {
+    let mut config = place(config, settings)?;
+    config = config.trust(trust::policy(settings, out)?).require_post_quantum(settings.require_pq);
+    if let Some(version) = &settings.min_tls {
+        config = config.min_tls(match version.value {
+            MinTls::Tls12 => TlsVersion::Tls12,
+            MinTls::Tls13 => TlsVersion::Tls13,
+        });
+    }
+    config = config.revocation_lists(trust::revocation_lists(settings)?);
+    if let Some(path) = &args.policy {
+        config = config.policy_file(&trust::policy_file(path, out)?);
+    }
+    if let Some(folder) = cache_folder(settings) {
+        config = config.cache_folder(folder);
+    }
+    if let Some(certificate) = client_certificate::find(settings, out)? {
+        config = config.client_certificate(&certificate);
+    }
+    Ok(config)
+}
 
 /// Where to connect.
 fn place(mut config: Config, settings: &Settings) -> Result<Config, Failure> {
