@@ -424,7 +424,6 @@ fn from_webpki(case: &Case<'_>, walk: &Walk<'_>, error: &webpki::Error) -> Findi
         | Error::MaximumSignatureChecksExceeded
         | Error::MaximumNameConstraintComparisonsExceeded => (Code::PathTooComplex, "path"),
         Error::SignatureAlgorithmMismatch => (Code::SignatureMismatch, "signature"),
-        Error::InvalidSignatureForPublicKey => (Code::AlteredCertificate, "signature"),
         Error::UnsupportedSignatureAlgorithmContext(_)
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
             (Code::UnsupportedSignature, "signatureAlgorithm")
@@ -442,6 +441,7 @@ fn from_webpki(case: &Case<'_>, walk: &Walk<'_>, error: &webpki::Error) -> Findi
             (Code::MalformedExtension, "extensions")
         }
         Error::InvalidCertValidity => (Code::InvertedValidity, "validity"),
+        // A signature that does not fit was one of another issuer of the same name: the walk has seen one that fits.
         _ => (Code::PathRefused, "path"),
     };
     let limits = walk.path.iter().rev().find(|l| {

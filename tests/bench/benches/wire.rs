@@ -30,7 +30,7 @@ fn measure(criterion: &mut Criterion, sample: &samples::Sample) {
     let message = ours::parse(&sample.sip);
     let draft = ours::draft(&message);
     let theirs = peer::parse(&sample.sip);
-    assert_eq!(ours::access(&message), peer::access(&theirs), "both read the same");
+    assert_eq!(ours::summary(&message), peer::summary(&theirs), "both read the same");
     assert_eq!(ours::serialize(&draft).len(), sample.sip.len(), "what is written is what was read");
     assert_eq!(http::parse(&sample.http), message.fields().count(), "HTTP has as many headers");
     assert!(ours::parse_and_judge(&sample.sip));

@@ -77,6 +77,10 @@ fn http_like(sip: &str) -> String {
 /// All samples.
 pub fn all() -> Vec<Sample> {
     [("REGISTER", REGISTER), ("200", OK), ("MESSAGE", MESSAGE)]
-        .map(|(name, sip)| Sample { name, sip: Bytes::from_static(sip.as_bytes()), http: http_like(sip).into() })
+        .map(|(name, sip)| Sample {
+            name,
+            sip: Bytes::from_static(sip.as_bytes()),
+            http: http_like(sip).into(),
+        })
         .into()
 }

@@ -80,7 +80,8 @@ impl<'a> FieldValue<'a> for ContentLength {
         if digits.is_empty() {
             return Err(Fault::new(at, Problem::Number));
         }
-        digits.parse().map(ContentLength).map_err(|_| Fault::new(at, Problem::TooLarge))
+        let shift = |n: u64, digit: u8| n.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+        digits.bytes().try_fold(0, shift).map(ContentLength).ok_or(Fault::new(at, Problem::TooLarge))
     }
 }
 

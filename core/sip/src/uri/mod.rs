@@ -231,7 +231,7 @@ impl<'a> Uri<'a> {
     }
 
     /// Reads the URI that begins where the cursor stands, as far as it goes.
-    #[inline(always)]
+    #[inline(always)] // its parts stay in registers until they are where they belong
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
         let (text, at) = (cursor.text(), cursor.at());
         let (scheme, parts, end) = Self::dissect_prefix(text, at)?;
@@ -240,7 +240,7 @@ impl<'a> Uri<'a> {
     }
 
     /// The URI that begins at `from`: its parts, counted from there, and where it ends.
-    #[inline(always)]
+    #[inline(always)] // its parts stay in registers until they are where they belong
     fn dissect_prefix(text: &str, from: usize) -> Result<(Scheme, Parts, usize), Fault> {
         let bytes = text.as_bytes();
         let (scheme, colon) = match bytes.get(from..).unwrap_or_default() {
@@ -293,7 +293,7 @@ impl<'a> Uri<'a> {
     }
 
     /// `[ userinfo "@" ] hostport uri-parameters [ headers ]` behind the scheme of the URI that begins at `from`.
-    #[inline(always)]
+    #[inline(always)] // its parts stay in registers until they are where they belong
     fn sip_parts(text: &str, from: usize, scheme: usize) -> Result<(Parts, usize), Fault> {
         let bytes = text.as_bytes();
         let span = |start: usize, end: usize| span(start - from, end - from);
