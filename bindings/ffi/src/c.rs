@@ -1,0 +1,358 @@
+//! The C face: a phone that waits instead of calling back, for programs that speak neither Swift nor Kotlin.
+
+// Each function says what its pointers must be; nothing else here is unsafe.
+#![allow(unsafe_code)]
+
+use crate::{OutgoingState, Phone, PhoneConfig, RegisterError, SendError, TrustConfig};
+use std::ffi::{CStr, CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What became of a call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AldisResult {
+    /// It worked.
+    Ok = 0,
+    /// An argument is NULL, or no UTF-8.
+    Argument = 1,
+    /// The configuration cannot be used.
+    Configuration = 2,
+    /// User name or password are refused or missing.
+    Credentials = 3,
+    /// The server did not prove its identity, and received no SIP byte.
+    Untrusted = 4,
+    /// The server refused.
+    Refused = 5,
+    /// There is no connection; it is tried again by itself.
+    NoConnection = 6,
+    /// It may or may not have happened.
+    Unknown = 7,
+    /// It took longer than the caller wanted to wait, and goes on.
+    TimedOut = 8,
+    /// The phone was shut down.
+    ShutDown = 9,
+    /// A bug of the library's own.
+    Bug = 10,
+}
+
+/// A phone.
+pub struct AldisPhone {
+    phone: Arc<Phone>,
+}
+
+/// A message that came.
+pub struct AldisMessage {
+    sequence: u64,
+    id: CString,
+    from: CString,
+    content_type: CString,
+    text: Option<CString>,
+    body: Vec<u8>,
+}
+
+/// Reads a C string; `None` for NULL and for what is no UTF-8.
+///
+/// # Safety
+/// `text` is NULL or ends with a zero byte.
+unsafe fn read(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { CStr::from_ptr(text) }.to_str().ok().map(Into::into)
+}
+
+fn to_c(text: String) -> CString {
+    // A zero byte would end the text early: better to lose it than what follows.
+    CString::new(text.replace('\0', "")).unwrap_or_default()
+}
+
+/// Leaves `explanation` where the caller wants it.
+///
+/// # Safety
+/// `out` is NULL or may be written to.
+unsafe fn explain(out: *mut *mut c_char, explanation: String) {
+    if !out.is_null() {
+        // SAFETY: not NULL, so the caller promises that it may be written to.
+        unsafe { *out = to_c(explanation).into_raw() };
+    }
+}
+
+/// Runs `call`; a panic must not cross into C.
+fn guarded<T>(otherwise: T, call: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(otherwise)
+}
+
+/// Waits for `call` as long as the caller wants; `None` after that. A negative time is forever.
+fn wait<T>(milliseconds: i64, future: impl Future<Output = T>) -> Option<T> {
+    let runtime = crate::runtime::handle().ok()?;
+    match u64::try_from(milliseconds) {
+        Err(_) => Some(runtime.block_on(future)),
+        Ok(milliseconds) => runtime
+            .block_on(async { tokio::time::timeout(Duration::from_millis(milliseconds), future).await.ok() }),
+    }
+}
+
+/// Starts a phone for `address_of_record` (`sip:alice@example.test`).
+///
+/// `password` may be NULL. `address` is `host:port` to connect to instead of asking DNS, or NULL. `additional_roots` is PEM
+/// to trust beside the public roots, or NULL. Where `phone` points is set to the phone, to be freed by `aldis_phone_free`;
+/// on failure `explanation`, if not NULL, is set to a text to be freed by `aldis_text_free`.
+///
+/// # Safety
+/// Texts are NULL or end with a zero byte; `phone` and `explanation` are NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_phone_start(
+    address_of_record: *const c_char,
+    password: *const c_char,
+    address: *const c_char,
+    additional_roots: *const c_char,
+    phone: *mut *mut AldisPhone,
+    explanation: *mut *mut c_char,
+) -> AldisResult {
+    // SAFETY: as the caller promises.
+    let (address_of_record, password, address, additional_roots) =
+        unsafe { (read(address_of_record), read(password), read(address), read(additional_roots)) };
+    let Some(address_of_record) = address_of_record else { return AldisResult::Argument };
+    if phone.is_null() {
+        return AldisResult::Argument;
+    }
+    guarded(AldisResult::Bug, || {
+        let mut config = PhoneConfig::new(address_of_record);
+        config.addresses.extend(address);
+        config.trust = TrustConfig { additional_roots, ..TrustConfig::default() };
+        let secrets = password.map(|password| Arc::new(Password(password)) as Arc<dyn crate::SecretProvider>);
+        match Phone::new(config, secrets, None) {
+            Ok(started) => {
+                let started = Box::into_raw(Box::new(AldisPhone { phone: started }));
+                // SAFETY: not NULL, so the caller promises that it may be written to.
+                unsafe { *phone = started };
+                AldisResult::Ok
+            }
+            Err(error) => {
+                // SAFETY: as the caller promises.
+                unsafe { explain(explanation, error.to_string()) };
+                AldisResult::Configuration
+            }
+        }
+    })
+}
+
+struct Password(String);
+
+impl crate::SecretProvider for Password {
+    fn password(&self, _: String) -> Result<Option<String>, crate::SecretError> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+/// Registers, and waits for the first outcome, at most `milliseconds` (negative: without end).
+///
+/// # Safety
+/// `phone` is NULL or a phone that is not freed; `explanation` as for `aldis_phone_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_phone_register(
+    phone: *const AldisPhone,
+    milliseconds: i64,
+    explanation: *mut *mut c_char,
+) -> AldisResult {
+    // SAFETY: as the caller promises.
+    let Some(phone) = (unsafe { phone.as_ref() }) else { return AldisResult::Argument };
+    guarded(AldisResult::Bug, || {
+        let error = match wait(milliseconds, phone.phone.register_and_wait(None)) {
+            None => return AldisResult::TimedOut,
+            Some(Ok(_)) => return AldisResult::Ok,
+            Some(Err(error)) => error,
+        };
+        // SAFETY: as the caller promises.
+        unsafe { explain(explanation, format!("{error}. {}", error.advice())) };
+        match &error {
+            error if error.needs_credentials() => AldisResult::Credentials,
+            error if error.verdict().is_some() => AldisResult::Untrusted,
+            RegisterError::Refused { .. } => AldisResult::Refused,
+            RegisterError::NoConnection { .. } => AldisResult::NoConnection,
+            RegisterError::ShutDown => AldisResult::ShutDown,
+            RegisterError::Stopped => AldisResult::TimedOut,
+        }
+    })
+}
+
+/// Sends a text, and waits for its final state, at most `milliseconds` (negative: without end).
+///
+/// # Safety
+/// `phone` is NULL or a phone that is not freed; texts end with a zero byte; `explanation` as for `aldis_phone_start`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_phone_send(
+    phone: *const AldisPhone,
+    to: *const c_char,
+    text: *const c_char,
+    milliseconds: i64,
+    explanation: *mut *mut c_char,
+) -> AldisResult {
+    // SAFETY: as the caller promises.
+    let (phone, to, text) = unsafe { (phone.as_ref(), read(to), read(text)) };
+    let (Some(phone), Some(to), Some(text)) = (phone, to, text) else { return AldisResult::Argument };
+    guarded(AldisResult::Bug, || {
+        let (result, words) = match wait(milliseconds, phone.phone.deliver_text(to, text, None)) {
+            None | Some(Ok(None | Some(OutgoingState::Queued | OutgoingState::Sending))) => {
+                return AldisResult::TimedOut;
+            }
+            Some(Ok(Some(OutgoingState::Accepted { .. }))) => return AldisResult::Ok,
+            Some(Ok(Some(OutgoingState::Failed { failure, explanation, .. }))) => {
+                let credentials = failure.needs_credentials();
+                (if credentials { AldisResult::Credentials } else { AldisResult::Refused }, explanation)
+            }
+            Some(Ok(Some(OutgoingState::Unknown { explanation, .. }))) => (AldisResult::Unknown, explanation),
+            Some(Err(error @ SendError::ShutDown)) => (AldisResult::ShutDown, error.to_string()),
+            Some(Err(error)) => (AldisResult::Argument, error.to_string()),
+        };
+        // SAFETY: as the caller promises.
+        unsafe { explain(explanation, words) };
+        result
+    })
+}
+
+/// Acknowledges the messages up to the number `after` (0 at first) and waits for the next, at most `milliseconds` (negative:
+/// without end). NULL if none came, or none will; else to be freed by `aldis_message_free`. A message that is not
+/// acknowledged comes again.
+///
+/// # Safety
+/// `phone` is NULL or a phone that is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_phone_next_message(
+    phone: *const AldisPhone,
+    after: u64,
+    milliseconds: i64,
+) -> *mut AldisMessage {
+    // SAFETY: as the caller promises.
+    let Some(phone) = (unsafe { phone.as_ref() }) else { return ptr::null_mut() };
+    guarded(ptr::null_mut(), || match wait(milliseconds, phone.phone.next_message(after, None)).flatten() {
+        None => ptr::null_mut(),
+        Some(next) => Box::into_raw(Box::new(AldisMessage {
+            sequence: next.sequence,
+            id: to_c(next.incoming.id),
+            from: to_c(next.incoming.from),
+            content_type: to_c(next.incoming.content_type),
+            text: next.incoming.text.map(to_c),
+            body: next.incoming.body,
+        })),
+    })
+}
+
+/// The number that acknowledges the message.
+///
+/// # Safety
+/// `message` is NULL or a message that is not freed; so in all that follow.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_message_sequence(message: *const AldisMessage) -> u64 {
+    // SAFETY: as the caller promises.
+    unsafe { message.as_ref() }.map_or(0, |message| message.sequence)
+}
+
+/// The message's identifier; lives as long as the message.
+///
+/// # Safety
+/// As for `aldis_message_sequence`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_message_id(message: *const AldisMessage) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { message.as_ref() }.map_or(ptr::null(), |message| message.id.as_ptr())
+}
+
+/// The sender's URI; lives as long as the message.
+///
+/// # Safety
+/// As for `aldis_message_sequence`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_message_from(message: *const AldisMessage) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { message.as_ref() }.map_or(ptr::null(), |message| message.from.as_ptr())
+}
+
+/// The content type; lives as long as the message.
+///
+/// # Safety
+/// As for `aldis_message_sequence`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_message_content_type(message: *const AldisMessage) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { message.as_ref() }.map_or(ptr::null(), |message| message.content_type.as_ptr())
+}
+
+/// The body as text, or NULL if it is not text; lives as long as the message.
+///
+/// # Safety
+/// As for `aldis_message_sequence`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_message_text(message: *const AldisMessage) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { message.as_ref() }.and_then(|message| message.text.as_deref()).map_or(ptr::null(), CStr::as_ptr)
+}
+
+/// The bytes of the body, whose number goes where `length` points; they live as long as the message.
+///
+/// # Safety
+/// As for `aldis_message_sequence`; `length` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_message_body(message: *const AldisMessage, length: *mut usize) -> *const u8 {
+    // SAFETY: as the caller promises.
+    let Some(message) = (unsafe { message.as_ref() }) else { return ptr::null() };
+    if !length.is_null() {
+        // SAFETY: not NULL, so the caller promises that it may be written to.
+        unsafe { *length = message.body.len() };
+    }
+    message.body.as_ptr()
+}
+
+/// Frees a message. NULL is allowed.
+///
+/// # Safety
+/// `message` is NULL or a message that is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_message_free(message: *mut AldisMessage) {
+    if !message.is_null() {
+        // SAFETY: it came from Box::into_raw, and the caller gives it back once.
+        drop(unsafe { Box::from_raw(message) });
+    }
+}
+
+/// Unregisters, ends what is under way within a few seconds, and returns when all has ended. Calls that wait return.
+///
+/// # Safety
+/// `phone` is NULL or a phone that is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_phone_shut_down(phone: *const AldisPhone) {
+    // SAFETY: as the caller promises.
+    let Some(phone) = (unsafe { phone.as_ref() }) else { return };
+    guarded((), || {
+        wait(-1, phone.phone.shut_down());
+    });
+}
+
+/// Frees a phone, which ends in the background. No other call may use it any more. NULL is allowed.
+///
+/// # Safety
+/// `phone` is NULL or a phone that is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_phone_free(phone: *mut AldisPhone) {
+    if !phone.is_null() {
+        // SAFETY: it came from Box::into_raw, and the caller gives it back once.
+        let phone = unsafe { Box::from_raw(phone) };
+        guarded((), move || drop(phone));
+    }
+}
+
+/// Frees a text that an `explanation` was set to. NULL is allowed.
+///
+/// # Safety
+/// `text` is NULL or such a text that is not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_text_free(text: *mut c_char) {
+    if !text.is_null() {
+        // SAFETY: it came from CString::into_raw, and the caller gives it back once.
+        drop(unsafe { CString::from_raw(text) });
+    }
+}

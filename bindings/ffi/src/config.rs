@@ -1,0 +1,285 @@
+//! The one record that a phone starts from.
+
+use crate::platform::Signer;
+use crate::{ClientKey, SecretProvider, StartError};
+use aldis::net::TlsVersion;
+use aldis::trust::{self, Anchors, ClientCertificate, Crl, Pin, Policy, RevocationMode, Source};
+use aldis::{Config, Domain};
+use rustls_pki_types::CertificateDer;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Who the user is and how the server is reached. It holds no secret: a password comes from a [`SecretProvider`], or
+/// through [`crate::Phone::set_credentials`].
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct PhoneConfig {
+    /// `sip:alice@example.test`. Its domain is what the server must prove to be.
+    pub address_of_record: String,
+    /// The user name for the password, where it is not the user part of the address.
+    #[uniffi(default)]
+    pub auth_user: Option<String>,
+    /// The name that recipients see.
+    #[uniffi(default)]
+    pub display_name: Option<String>,
+    /// An outbound proxy, `host` or `host:port`. *Its host becomes what the server must prove to be.*
+    #[uniffi(default)]
+    pub proxy: Option<String>,
+    /// Where to connect instead of asking DNS, `host:port` each, in order. This says where, never whom to trust.
+    #[uniffi(default)]
+    pub addresses: Vec<String>,
+    /// The DNS server to ask, `address` or `address:port`, instead of the system's. Android and iOS need one, or addresses.
+    #[uniffi(default)]
+    pub resolver: Option<String>,
+    /// The UUID of this installation. Keep one and give it: with a random one the registrar rings a device twice until
+    /// the binding of an earlier run expires.
+    #[uniffi(default)]
+    pub instance: Option<String>,
+    /// The expiry to ask the registrar for, in seconds.
+    #[uniffi(default = 3600)]
+    pub expires: u32,
+    /// The largest request sent, in bytes, from 1000 to 65535.
+    #[uniffi(default = 8192)]
+    pub max_message: u32,
+    /// The text of User-Agent.
+    #[uniffi(default)]
+    pub user_agent: Option<String>,
+    /// The realms whose challenges are answered; empty: all that the proven server sends or passes on.
+    #[uniffi(default)]
+    pub realms: Vec<String>,
+    /// Whether challenges that offer nothing but MD5 are answered.
+    #[uniffi(default = true)]
+    pub allow_md5: bool,
+    /// Whom to trust.
+    #[uniffi(default)]
+    pub trust: TrustConfig,
+}
+
+/// Whom to trust, and what must be proven. Nothing here switches the proof off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, uniffi::Record)]
+pub struct TrustConfig {
+    /// Roots in PEM to trust beside the bundled public ones, such as an organisation's own.
+    #[uniffi(default)]
+    pub additional_roots: Option<String>,
+    /// Roots in PEM to trust instead of the bundled public ones.
+    #[uniffi(default)]
+    pub only_roots: Option<String>,
+    /// Names beside the domain that its server may present.
+    #[uniffi(default)]
+    pub server_names: Vec<String>,
+    /// Keys of which one must stand on the verified path, `sha256/…` in base 64.
+    #[uniffi(default)]
+    pub pins: Vec<String>,
+    /// How much certificate hygiene is demanded; nil: [`Level::Default`].
+    #[uniffi(default)]
+    pub level: Option<Level>,
+    /// How much must be proven about revocation; nil: [`Revocation::Prefer`].
+    #[uniffi(default)]
+    pub revocation: Option<Revocation>,
+    /// Revocation lists, DER or PEM each.
+    #[uniffi(default)]
+    pub revocation_lists: Vec<Vec<u8>>,
+    /// Whether a wildcard may match the domain, against RFC 5922 §7.2. Each use is reported.
+    #[uniffi(default = false)]
+    pub allow_wildcard: bool,
+    /// Whether TLS 1.2 is refused. Nothing older is ever spoken.
+    #[uniffi(default = false)]
+    pub require_tls13: bool,
+    /// Whether a key exchange without post-quantum protection is refused.
+    #[uniffi(default = false)]
+    pub require_post_quantum: bool,
+    /// The certificate that this client shows, and its authorities, DER each; its key is a [`ClientKey`]. TLS 1.3 is
+    /// then required, unless the next field says otherwise.
+    #[uniffi(default)]
+    pub client_certificates: Vec<Vec<u8>>,
+    /// Whether the client certificate, and with it a person's name, may travel in clear, under TLS 1.2.
+    #[uniffi(default = false)]
+    pub client_certificate_in_clear: bool,
+}
+
+/// How much certificate hygiene is demanded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Level {
+    /// The rules that change what is trusted.
+    Default,
+    /// Also the form that RFC 5280 and the CA/Browser Forum demand.
+    Strict,
+}
+
+/// How much must be proven about revocation. A proven revocation refuses in every mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Revocation {
+    /// Every certificate must be proven to be in force.
+    Require,
+    /// What is absent is reported.
+    Prefer,
+    /// Nothing is looked for.
+    Off,
+}
+
+/// The port of DNS (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+impl PhoneConfig {
+    /// A configuration with everything as by default.
+    pub fn new(address_of_record: String) -> Self {
+        PhoneConfig {
+            address_of_record,
+            auth_user: None,
+            display_name: None,
+            proxy: None,
+            addresses: Vec::new(),
+            resolver: None,
+            instance: None,
+            expires: 3600,
+            max_message: 8192,
+            user_agent: None,
+            realms: Vec::new(),
+            allow_md5: true,
+            trust: TrustConfig::default(),
+        }
+    }
+
+    /// The configuration that `aldis` wants.
+    pub(crate) fn into_config(
+        self,
+        secrets: Option<&dyn SecretProvider>,
+        key: Option<Arc<dyn ClientKey>>,
+    ) -> Result<Config, StartError> {
+        let mut config = Config::new(&self.address_of_record)?
+            .expires(self.expires)?
+            .max_message(usize::try_from(self.max_message).unwrap_or(usize::MAX))?;
+        if let Some(name) = &self.auth_user {
+            config = config.auth_user(name);
+        }
+        if let Some(name) = &self.display_name {
+            config = config.display_name(name)?;
+        }
+        if let Some(proxy) = &self.proxy {
+            config = config.proxy(proxy)?;
+        }
+        for address in &self.addresses {
+            config = config.address(address)?;
+        }
+        if let Some(server) = &self.resolver {
+            config = config.resolver(resolver(server)?);
+        }
+        if let Some(uuid) = &self.instance {
+            config = config.instance(uuid)?;
+        }
+        if let Some(text) = &self.user_agent {
+            config = config.user_agent(text)?;
+        }
+        if !self.realms.is_empty() {
+            config = config.realms(self.realms);
+        }
+        if !self.allow_md5 {
+            config = config.without_md5();
+        }
+        config = self.trust.apply(config, key)?;
+        // Last, so that a configuration that is refused asks for no secret.
+        let password = secrets.map(|secrets| secrets.password(self.address_of_record)).transpose();
+        match password.map_err(|error| StartError::Secrets { explanation: error.to_string() })?.flatten() {
+            Some(password) => Ok(config.password(password)),
+            None => Ok(config),
+        }
+    }
+}
+
+fn resolver(server: &str) -> Result<SocketAddr, StartError> {
+    server
+        .parse::<SocketAddr>()
+        .or_else(|_| server.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)))
+        .map_err(|_| StartError::Address {
+            given: server.into(),
+            expected: "the address of a DNS server, with or without a port".into(),
+        })
+}
+
+impl TrustConfig {
+    fn apply(self, mut config: Config, key: Option<Arc<dyn ClientKey>>) -> Result<Config, StartError> {
+        let mut policy = Policy::new(self.anchors()?);
+        policy.allow_wildcard = self.allow_wildcard;
+        for name in self.server_names {
+            policy.server_names.push(
+                Domain::new(&name).map_err(|error| StartError::ServerName {
+                    explanation: error.to_string(),
+                    given: name,
+                })?,
+            );
+        }
+        for pin in self.pins {
+            policy.pins.push(
+                pin.parse::<Pin>()
+                    .map_err(|error| StartError::Pin { explanation: error.to_string(), given: pin })?,
+            );
+        }
+        policy.level = match self.level {
+            None | Some(Level::Default) => trust::Level::Default,
+            Some(Level::Strict) => trust::Level::Strict,
+        };
+        policy.revocation = match self.revocation {
+            Some(Revocation::Require) => RevocationMode::Require,
+            None | Some(Revocation::Prefer) => RevocationMode::Prefer,
+            Some(Revocation::Off) => RevocationMode::Off,
+        };
+        let mut lists = Vec::new();
+        for bytes in self.revocation_lists {
+            lists.extend(read_lists(&bytes)?.into_iter().map(Arc::new));
+        }
+        config = config.trust(policy).revocation_lists(lists).require_post_quantum(self.require_post_quantum);
+        if self.require_tls13 {
+            config = config.min_tls(TlsVersion::Tls13);
+        }
+        let incomplete =
+            |explanation: &str| StartError::ClientCertificate { explanation: explanation.into() };
+        match (self.client_certificates.is_empty(), key) {
+            (true, None) => Ok(config),
+            (false, None) => Err(incomplete("it comes without a key")),
+            (true, Some(_)) => Err(incomplete("there is a key, and no certificate")),
+            (false, Some(key)) => {
+                let chain = self.client_certificates.into_iter().map(CertificateDer::from).collect();
+                let mut certificate = ClientCertificate::from_signer(chain, Arc::new(Signer(key)))?;
+                if self.client_certificate_in_clear {
+                    certificate = certificate.allow_in_clear();
+                }
+                Ok(config.client_certificate(&certificate))
+            }
+        }
+    }
+
+    fn anchors(&self) -> Result<Arc<Anchors>, StartError> {
+        match (&self.only_roots, &self.additional_roots) {
+            (Some(_), Some(_)) => {
+                Err(StartError::Roots { explanation: "give either additional roots or the only ones".into() })
+            }
+            (Some(pem), None) => Ok(Arc::new(roots(pem)?)),
+            (None, Some(pem)) => Ok(Arc::new(Anchors::builder().bundled().all_of(&roots(pem)?).build())),
+            (None, None) => Ok(Anchors::bundled()),
+        }
+    }
+}
+
+fn roots(pem: &str) -> Result<Anchors, StartError> {
+    let anchors = Anchors::from_pem(pem.as_bytes(), Source::Organisation);
+    // An app gives its roots deliberately: one that cannot be used is a mistake to be told of.
+    match anchors.unusable().first() {
+        Some(unusable) => Err(StartError::Roots { explanation: unusable.why.clone() }),
+        None if anchors.is_empty() => {
+            Err(StartError::Roots { explanation: "there is no certificate in PEM form".into() })
+        }
+        None => Ok(anchors),
+    }
+}
+
+/// Lists in PEM, or one in DER, which begins with a SEQUENCE.
+fn read_lists(bytes: &[u8]) -> Result<Vec<Crl>, StartError> {
+    const SEQUENCE: u8 = 0x30;
+    let lists = match bytes.first() {
+        Some(&SEQUENCE) => vec![Crl::from_der(bytes)?],
+        _ => Crl::all_from_pem(bytes)?,
+    };
+    match lists.is_empty() {
+        true => Err(StartError::RevocationList { explanation: "there is none in it".into() }),
+        false => Ok(lists),
+    }
+}

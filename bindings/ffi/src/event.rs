@@ -1,0 +1,359 @@
+//! What a phone tells.
+
+use crate::{
+    Finding, LostReason, MessageFailure, RegisterError, Registered, RegistrationFailure, Trouble,
+    UnknownReason, Verdict,
+};
+use std::fmt;
+use std::time::Duration;
+
+/// What happened, beside messages, which come by themselves.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Event {
+    /// The connection changed.
+    Connection {
+        /// To what.
+        state: ConnectionState,
+    },
+    /// A server was refused before it received a SIP byte.
+    Untrusted {
+        /// Why, in full.
+        verdict: Verdict,
+    },
+    /// The registration changed.
+    Registration {
+        /// To what.
+        state: RegistrationState,
+    },
+    /// A message of ours changed.
+    Outgoing {
+        /// Which one.
+        id: String,
+        /// To whom.
+        to: String,
+        /// Its state.
+        state: OutgoingState,
+    },
+    /// The server tells something that needs no subscription.
+    Notify {
+        /// The event package, such as `message-summary`.
+        package: String,
+        /// The type of the body, if there is one.
+        content_type: Option<String>,
+        /// The body.
+        body: Vec<u8>,
+    },
+}
+
+/// The state of the connection.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum ConnectionState {
+    /// DNS is asked where the server is.
+    Resolving,
+    /// An attempt begins.
+    Connecting,
+    /// The server proved its identity.
+    Connected {
+        /// Who it is, and how that was proven.
+        server: Connected,
+    },
+    /// The connection is gone.
+    Lost {
+        /// Why.
+        why: LostReason,
+    },
+    /// The next attempt has its time.
+    BackingOff {
+        /// Why it is needed.
+        trouble: Trouble,
+        /// When it comes, from now.
+        retry_in: Duration,
+    },
+    /// Closed by us: nobody needs it.
+    Closed,
+}
+
+/// Who is at the other end, and how it was proven.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Connected {
+    /// The server's address and port.
+    pub address: String,
+    /// `1.2` or `1.3`.
+    pub tls_version: String,
+    /// The cipher suite's name in IANA's registry.
+    pub cipher_suite: String,
+    /// The key exchange group's name in IANA's registry.
+    pub key_exchange: String,
+    /// Whom the server had to prove to be.
+    pub reference: String,
+    /// The name in its certificate that matched.
+    pub matched: String,
+    /// The kind of that name: `dns`, `sip-uri`, `server-name`, `ip` or `wildcard`.
+    pub matched_by: String,
+    /// The first moment at which a certificate of the path expires, in seconds since 1970.
+    pub expires: u64,
+    /// What is worth telling of the certificates, but refuses nothing.
+    pub warnings: Vec<Finding>,
+}
+
+/// The state of the registration.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum RegistrationState {
+    /// A first attempt is under way.
+    Registering,
+    /// The registrar holds our binding.
+    Registered {
+        /// What it granted.
+        registered: Registered,
+    },
+    /// The binding is being renewed.
+    Refreshing,
+    /// The binding is removed, or was never made.
+    Unregistered,
+    /// An attempt failed.
+    Failed {
+        /// Why.
+        failure: RegistrationFailure,
+        /// The same in a sentence.
+        explanation: String,
+        /// The status, if the registrar answered.
+        status: Option<u16>,
+        /// When it is tried again, from now; nil: not until the app acts.
+        retry_in: Option<Duration>,
+    },
+}
+
+/// The state of a message of ours.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum OutgoingState {
+    /// Waits for a connection, or for another message to the same recipient.
+    Queued,
+    /// Bytes are under way.
+    Sending,
+    /// The recipient's side took it: 200, or 202 from a store. Neither means read.
+    Accepted {
+        /// The status.
+        status: u16,
+    },
+    /// Not delivered, or refused by the recipient.
+    Failed {
+        /// Why.
+        failure: MessageFailure,
+        /// The same in a sentence.
+        explanation: String,
+        /// The status, if there was an answer.
+        status: Option<u16>,
+    },
+    /// It may or may not have arrived.
+    Unknown {
+        /// Why nobody knows.
+        why: UnknownReason,
+        /// The same in a sentence.
+        explanation: String,
+        /// 408, if the server said so.
+        status: Option<u16>,
+    },
+}
+
+#[uniffi::export]
+impl OutgoingState {
+    /// Whether nothing more comes.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Queued | Self::Sending)
+    }
+}
+
+/// A message that came. It is stored and was answered with 200.
+#[derive(Clone, PartialEq, Eq, uniffi::Record)]
+pub struct IncomingMessage {
+    /// The sender's identifier, or one made of Call-ID and CSeq.
+    pub id: String,
+    /// The sender's URI, as the server passed it on.
+    pub from: String,
+    /// The sender's name, a claim of the sender.
+    pub display_name: Option<String>,
+    /// The URI that it was sent to.
+    pub to: String,
+    /// The content type.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The body as text, by the charset that it declares; nil if it is not text.
+    pub text: Option<String>,
+    /// When the sender says that it was sent, in seconds since 1970.
+    pub sent_at: Option<i64>,
+    /// When it came, in seconds since 1970.
+    pub received_at: i64,
+}
+
+/// An event with its number.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct SequencedEvent {
+    /// What to acknowledge it by.
+    pub sequence: u64,
+    /// The event.
+    pub event: Event,
+}
+
+/// A message with its number.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct SequencedMessage {
+    /// What to acknowledge it by.
+    pub sequence: u64,
+    /// The message. (Not `message`: Kotlin's exceptions have that name to themselves.)
+    pub incoming: IncomingMessage,
+}
+
+impl fmt::Debug for IncomingMessage {
+    /// Without what was said.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingMessage")
+            .field("id", &self.id)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("content_type", &self.content_type)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a later event takes this one's place.
+pub(crate) fn is_state(event: &Event) -> bool {
+    match event {
+        Event::Connection { .. } | Event::Registration { .. } | Event::Untrusted { .. } => true,
+        Event::Outgoing { state, .. } => !state.is_final(),
+        Event::Notify { .. } => false,
+    }
+}
+
+/// What an event of the library is here.
+pub(crate) enum Happened {
+    Message(IncomingMessage),
+    Other(Event),
+}
+
+impl From<aldis::Event> for Happened {
+    fn from(event: aldis::Event) -> Self {
+        Happened::Other(match event {
+            aldis::Event::Message(message) => return Happened::Message((*message).into()),
+            aldis::Event::Connection(state) => Event::Connection { state: state.into() },
+            aldis::Event::Untrusted { verdict, address } => {
+                Event::Untrusted { verdict: Verdict::new(&verdict, address.to_string()) }
+            }
+            aldis::Event::Registration(state) => Event::Registration { state: state.into() },
+            aldis::Event::Outgoing { id, to, state } => {
+                Event::Outgoing { id: id.to_string(), to: to.to_string(), state: state.into() }
+            }
+            aldis::Event::Notify { package, content_type, body } => {
+                Event::Notify { package, content_type, body: body.to_vec() }
+            }
+        })
+    }
+}
+
+impl From<aldis::Incoming> for IncomingMessage {
+    fn from(message: aldis::Incoming) -> Self {
+        IncomingMessage {
+            text: message.text().map(Into::into),
+            id: message.id,
+            from: message.from.to_string(),
+            display_name: message.display_name,
+            to: message.to.to_string(),
+            content_type: message.content_type,
+            body: message.body.to_vec(),
+            sent_at: message.sent_at,
+            received_at: message.received_at,
+        }
+    }
+}
+
+impl From<aldis::ConnectionState> for ConnectionState {
+    fn from(state: aldis::ConnectionState) -> Self {
+        match state {
+            aldis::ConnectionState::Resolving => Self::Resolving,
+            aldis::ConnectionState::Connecting => Self::Connecting,
+            aldis::ConnectionState::Connected(server) => Self::Connected { server: server.as_ref().into() },
+            aldis::ConnectionState::Lost { why } => Self::Lost { why: why.into() },
+            aldis::ConnectionState::BackingOff { why, retry_in } => {
+                Self::BackingOff { trouble: why.into(), retry_in }
+            }
+            aldis::ConnectionState::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<&aldis::Connected> for Connected {
+    fn from(server: &aldis::Connected) -> Self {
+        Connected {
+            address: server.address.to_string(),
+            tls_version: server.tls.version.to_string(),
+            cipher_suite: server.tls.suite.clone(),
+            key_exchange: server.tls.group.clone(),
+            reference: server.reference.to_string(),
+            matched: server.matched.value.clone(),
+            matched_by: server.matched.by.as_str().into(),
+            expires: server.expires,
+            warnings: server.warnings.iter().map(Finding::from).collect(),
+        }
+    }
+}
+
+impl From<aldis::RegistrationState> for RegistrationState {
+    fn from(state: aldis::RegistrationState) -> Self {
+        match state {
+            aldis::RegistrationState::Registering => Self::Registering,
+            aldis::RegistrationState::Registered { expires_in, contact, outbound } => Self::Registered {
+                registered: Registered { expires_in, contact: contact.to_string(), outbound },
+            },
+            aldis::RegistrationState::Refreshing => Self::Refreshing,
+            aldis::RegistrationState::Unregistered => Self::Unregistered,
+            aldis::RegistrationState::Failed { why, status, retry_in } => Self::Failed {
+                explanation: why.to_string(),
+                failure: why.into(),
+                status: status.map(|status| status.code()),
+                retry_in,
+            },
+        }
+    }
+}
+
+impl From<aldis::OutgoingState> for OutgoingState {
+    fn from(state: aldis::OutgoingState) -> Self {
+        match state {
+            aldis::OutgoingState::Queued => Self::Queued,
+            aldis::OutgoingState::Sending => Self::Sending,
+            aldis::OutgoingState::Accepted { status } => Self::Accepted { status: status.code() },
+            aldis::OutgoingState::Failed { why, status } => Self::Failed {
+                explanation: why.to_string(),
+                failure: why.into(),
+                status: status.map(|status| status.code()),
+            },
+            aldis::OutgoingState::Unknown { why, status } => Self::Unknown {
+                explanation: why.to_string(),
+                why: why.into(),
+                status: status.map(|status| status.code()),
+            },
+        }
+    }
+}
+
+/// What an event says to somebody who waits for the registration.
+pub(crate) fn outcome(event: &Event) -> Option<Result<Registered, RegisterError>> {
+    match event {
+        Event::Registration { state: RegistrationState::Registered { registered } } => {
+            Some(Ok(registered.clone()))
+        }
+        Event::Registration {
+            state: RegistrationState::Failed { failure, explanation, status, retry_in },
+        } => Some(Err(RegisterError::Refused {
+            failure: failure.clone(),
+            explanation: explanation.clone(),
+            status: *status,
+            retry_in: *retry_in,
+        })),
+        Event::Connection { state: ConnectionState::BackingOff { trouble, retry_in } } => {
+            Some(Err(RegisterError::NoConnection { trouble: trouble.clone(), retry_in: *retry_in }))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,287 @@
+//! The phone: commands down, events and messages up.
+
+use crate::event::{Happened, is_state, outcome};
+use crate::mailbox::Mailbox;
+use crate::stop::unless_stopped;
+use crate::{
+    ClientKey, ConnectionState, Event, IncomingMessage, OutgoingState, PhoneConfig, RegisterError,
+    Registered, RegistrationState, SecretProvider, SendError, SequencedEvent, SequencedMessage, StartError,
+    StopSignal, runtime,
+};
+use aldis::Outgoing;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// Unread items. Of events, the oldest that only tells of a state goes first; messages wait behind in the library, which
+/// refuses more of them with 480, so that their senders keep them.
+const MAX_UNREAD: usize = 1024;
+
+/// The user agent of one account. Commands return at once; events tell what became of them. It ends with
+/// [`Phone::shut_down`], or when it is dropped, on any thread.
+#[derive(uniffi::Object)]
+pub struct Phone {
+    inner: Arc<Inner>,
+    runtime: Handle,
+}
+
+struct Inner {
+    phone: aldis::Phone,
+    events: Mailbox<Event>,
+    messages: Mailbox<IncomingMessage>,
+    waiting: Mutex<Waiting>,
+}
+
+type Outcome = Result<Registered, RegisterError>;
+
+/// Who waits for the registration.
+#[derive(Default)]
+struct Waiting {
+    /// What holds now.
+    registered: Option<Registered>,
+    ended: bool,
+    callers: Vec<oneshot::Sender<Outcome>>,
+}
+
+#[uniffi::export]
+impl Phone {
+    /// Starts a phone. It connects when there is something to do. The secret provider is asked for the password now, on
+    /// this thread; the key, which belongs to the client certificate, whenever a server wants to see that.
+    ///
+    /// # Errors
+    /// [`StartError`] says what in the configuration cannot be used.
+    #[uniffi::constructor(default(secrets = None, key = None))]
+    pub fn new(
+        config: PhoneConfig,
+        secrets: Option<Arc<dyn SecretProvider>>,
+        key: Option<Arc<dyn ClientKey>>,
+    ) -> Result<Arc<Self>, StartError> {
+        let config = config.into_config(secrets.as_deref(), key)?;
+        let runtime = runtime::handle()?;
+        let phone = {
+            let _inside = runtime.enter();
+            aldis::Phone::start(config)?
+        };
+        let inner = Arc::new(Inner {
+            phone,
+            events: Mailbox::new(MAX_UNREAD),
+            messages: Mailbox::new(MAX_UNREAD),
+            waiting: Mutex::default(),
+        });
+        runtime.spawn(distribute(inner.clone()));
+        Ok(Arc::new(Phone { inner, runtime }))
+    }
+
+    /// States the intent to be registered. Losing and regaining the connection, refreshing and backing off are the phone's
+    /// own business. Tries again what was refused for good.
+    pub fn register(&self) {
+        self.inner.phone.register();
+    }
+
+    /// Registers as [`Phone::register`] does, and waits for the first outcome.
+    ///
+    /// # Errors
+    /// [`RegisterError`] says why it did not work yet, and whether it is tried again by itself.
+    #[uniffi::method(default(until = None))]
+    pub async fn register_and_wait(
+        &self,
+        until: Option<Arc<StopSignal>>,
+    ) -> Result<Registered, RegisterError> {
+        let outcome = {
+            let mut waiting = self.inner.waiting();
+            if waiting.ended {
+                return Err(RegisterError::ShutDown);
+            }
+            self.inner.phone.register();
+            if let Some(registered) = &waiting.registered {
+                return Ok(registered.clone());
+            }
+            let (caller, outcome) = oneshot::channel();
+            waiting.callers.retain(|caller| !caller.is_closed());
+            waiting.callers.push(caller);
+            outcome
+        };
+        match unless_stopped(until.as_deref(), outcome).await {
+            None => Err(RegisterError::Stopped),
+            Some(outcome) => outcome.unwrap_or(Err(RegisterError::ShutDown)),
+        }
+    }
+
+    /// States the intent not to be registered: this device's binding is removed.
+    pub fn unregister(&self) {
+        self.inner.waiting().registered = None;
+        self.inner.phone.unregister();
+    }
+
+    /// Gives other credentials and tries again what was refused for the old ones.
+    pub fn set_credentials(&self, user: String, password: String) {
+        self.inner.phone.set_credentials(&user, password);
+    }
+
+    /// The system says that the network changed: the connection is replaced at once.
+    pub fn network_changed(&self) {
+        self.inner.phone.network_changed();
+    }
+
+    /// Hands a text over and gives its identifier. Its states come as [`Event::Outgoing`]; the last one is final.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not taken.
+    pub async fn send_text(&self, to: String, text: String) -> Result<String, SendError> {
+        self.send(to, Outgoing::text(text)).await
+    }
+
+    /// Hands any content over and gives its identifier.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not taken.
+    pub async fn send_content(
+        &self,
+        to: String,
+        content_type: String,
+        body: Vec<u8>,
+    ) -> Result<String, SendError> {
+        self.send(to, Outgoing::new(content_type, body)).await
+    }
+
+    /// Hands a text over and waits for its final state; nil if the wait was stopped, which does not take it back.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not taken.
+    #[uniffi::method(default(until = None))]
+    pub async fn deliver_text(
+        &self,
+        to: String,
+        text: String,
+        until: Option<Arc<StopSignal>>,
+    ) -> Result<Option<OutgoingState>, SendError> {
+        self.deliver(to, Outgoing::text(text), until).await
+    }
+
+    /// Hands any content over and waits as [`Phone::deliver_text`] does.
+    ///
+    /// # Errors
+    /// [`SendError`] if it was not taken.
+    #[uniffi::method(default(until = None))]
+    pub async fn deliver_content(
+        &self,
+        to: String,
+        content_type: String,
+        body: Vec<u8>,
+        until: Option<Arc<StopSignal>>,
+    ) -> Result<Option<OutgoingState>, SendError> {
+        self.deliver(to, Outgoing::new(content_type, body), until).await
+    }
+
+    /// Takes a message back: it fails if nothing of it was sent, else its fate is unknown.
+    ///
+    /// # Errors
+    /// [`SendError::Identifier`] if the text is none.
+    pub fn withdraw(&self, id: String) -> Result<(), SendError> {
+        self.inner.phone.withdraw(id.parse().map_err(|_| SendError::Identifier { given: id })?);
+        Ok(())
+    }
+
+    /// Acknowledges the events up to that number and waits for the next; nil after the phone has shut down and all were
+    /// read, or when the wait was stopped. An event that is not acknowledged comes again. For one reader at a time.
+    #[uniffi::method(default(until = None))]
+    pub async fn next_event(&self, after: u64, until: Option<Arc<StopSignal>>) -> Option<SequencedEvent> {
+        let (sequence, event) = unless_stopped(until.as_deref(), self.inner.events.next(after)).await??;
+        Some(SequencedEvent { sequence, event })
+    }
+
+    /// Acknowledges the messages up to that number and waits for the next, as [`Phone::next_event`] does.
+    #[uniffi::method(default(until = None))]
+    pub async fn next_message(&self, after: u64, until: Option<Arc<StopSignal>>) -> Option<SequencedMessage> {
+        let (sequence, incoming) =
+            unless_stopped(until.as_deref(), self.inner.messages.next(after)).await??;
+        Some(SequencedMessage { sequence, incoming })
+    }
+
+    /// Unregisters, ends what is under way within a few seconds, closes. May be called again; each call returns when all
+    /// has ended. What was not read yet can still be.
+    pub async fn shut_down(&self) {
+        self.inner.phone.shut_down().await;
+    }
+}
+
+impl Phone {
+    async fn send(&self, to: String, message: Outgoing) -> Result<String, SendError> {
+        Ok(self.inner.phone.send(&to, message).await?.to_string())
+    }
+
+    async fn deliver(
+        &self,
+        to: String,
+        message: Outgoing,
+        until: Option<Arc<StopSignal>>,
+    ) -> Result<Option<OutgoingState>, SendError> {
+        let outcome = self.inner.phone.send_and_wait(&to, message);
+        Ok(unless_stopped(until.as_deref(), outcome).await.transpose()?.map(OutgoingState::from))
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        // Nobody reads any more.
+        self.inner.events.close();
+        self.inner.messages.close();
+        let inner = self.inner.clone();
+        // Whoever drops it, a garbage collector perhaps, has no runtime of its own.
+        self.runtime.spawn(async move { inner.phone.shut_down().await });
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Phone")
+    }
+}
+
+impl Inner {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells those who wait for the registration.
+    fn tell(&self, event: &Event) {
+        let mut waiting = self.waiting();
+        match event {
+            Event::Registration { state: RegistrationState::Registered { registered } } => {
+                waiting.registered = Some(registered.clone());
+            }
+            Event::Registration { state: RegistrationState::Refreshing }
+            | Event::Connection { state: ConnectionState::Connected { .. } } => {}
+            Event::Registration { .. } | Event::Connection { .. } => waiting.registered = None,
+            Event::Untrusted { .. } | Event::Outgoing { .. } | Event::Notify { .. } => {}
+        }
+        if let Some(outcome) = outcome(event) {
+            for caller in waiting.callers.drain(..) {
+                // Whoever waited may have gone.
+                let _ = caller.send(outcome.clone());
+            }
+        }
+    }
+}
+
+/// Brings what the library tells to those who read it.
+async fn distribute(inner: Arc<Inner>) {
+    while let Some(event) = inner.phone.next_event().await {
+        match event.into() {
+            Happened::Message(message) => {
+                inner.messages.has_room().await;
+                inner.messages.push(message, |_| false);
+            }
+            Happened::Other(event) => {
+                inner.tell(&event);
+                inner.events.push(event, is_state);
+            }
+        }
+    }
+    inner.events.close();
+    inner.messages.close();
+    let mut waiting = inner.waiting();
+    waiting.ended = true;
+    waiting.callers.clear();
+}

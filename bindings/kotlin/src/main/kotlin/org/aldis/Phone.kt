@@ -1,0 +1,148 @@
+package org.aldis
+
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.DelicateCoroutinesApi
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.GlobalScope
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.launch
+import org.aldis.ffi.ClientKey
+import org.aldis.ffi.Event
+import org.aldis.ffi.IncomingMessage
+import org.aldis.ffi.OutgoingState
+import org.aldis.ffi.PhoneConfig
+import org.aldis.ffi.RegisterException
+import org.aldis.ffi.Registered
+import org.aldis.ffi.SecretProvider
+import org.aldis.ffi.SendException
+import org.aldis.ffi.StartException
+import java.util.concurrent.atomic.AtomicBoolean
+import org.aldis.ffi.Phone as NativePhone
+
+/**
+ * The user agent of one account.
+ *
+ * ```
+ * Phone(PhoneConfig("sip:alice@example.test"), secrets = { "wonderland" }).use { phone ->
+ *     phone.register()
+ *     phone.send("sip:bob@example.test", "Hello, Bob")
+ *     phone.messages.collect { println("${it.from}: ${it.text}") }
+ * }
+ * ```
+ *
+ * It may be used from any thread. It connects when there is something to do; losing and regaining the connection,
+ * refreshing and backing off are its own business, and [events] tell of them. Every suspending function can be cancelled.
+ *
+ * @param config who the user is and how the server is reached; it holds no secret
+ * @param secrets gives the password, once, on this thread; null if [setCredentials] will
+ * @param key signs for the client certificate in [config], for servers that ask for one
+ * @throws StartException if something in [config] cannot be used
+ */
+class Phone
+@JvmOverloads
+@Throws(StartException::class)
+constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = null) : AutoCloseable {
+    private val native = NativePhone(config, secrets?.let(::Provider), key)
+    private val isClosed = AtomicBoolean()
+
+    /**
+     * What happens, beside messages. Each event goes to one collector, in order; one that is cancelled before it has an
+     * event leaves it to the next. A new collector takes over from the one before, which then completes. Completes after
+     * [shutDown], when all were collected, and after [close].
+     */
+    val events: Flow<Event> =
+        Feed { after, until -> unlessClosed { native.nextEvent(after, until) }?.let { Numbered(it.sequence, it.event) } }
+
+    /** Messages that come; each was stored and answered. For collectors it is as with [events], and independent of them. */
+    val messages: Flow<IncomingMessage> =
+        Feed { after, until -> unlessClosed { native.nextMessage(after, until) }?.let { Numbered(it.sequence, it.incoming) } }
+
+    /**
+     * Registers, and returns once the registrar holds this device, which from then on is reachable.
+     *
+     * @throws RegisterException if the first attempt fails; it says why ([RegisterException.needsCredentials],
+     *   [RegisterException.verdict]) and whether it is tried again by itself ([RegisterException.willRetry])
+     */
+    @Throws(RegisterException::class, CancellationException::class)
+    suspend fun register(): Registered = native.registerAndWait()
+
+    /** States the intent to be registered and returns at once; [events] tell the rest. */
+    fun startRegistering() = native.register()
+
+    /** Removes this device from the registrar. */
+    fun unregister() = native.unregister()
+
+    /** Gives other credentials and tries again what was refused for the old ones. */
+    fun setCredentials(user: String, password: String) = native.setCredentials(user, password)
+
+    /** The system says that the network changed: the connection is replaced at once. */
+    fun networkChanged() = native.networkChanged()
+
+    /**
+     * Sends a text and returns its final state: accepted, failed, or unknown, each with its reason. Cancelling ends the
+     * wait and does not take the message back.
+     *
+     * @param to the recipient, `sip:bob@example.test`
+     * @throws SendException if the message was not taken; nothing of it was sent
+     */
+    @Throws(SendException::class, CancellationException::class)
+    suspend fun send(to: String, text: String): OutgoingState =
+        native.deliverText(to, text) ?: error("a wait that nobody stopped")
+
+    /** Sends any content, as [send] does. */
+    @Throws(SendException::class, CancellationException::class)
+    suspend fun send(to: String, contentType: String, body: ByteArray): OutgoingState =
+        native.deliverContent(to, contentType, body) ?: error("a wait that nobody stopped")
+
+    /** Hands a text over and returns its identifier at once; its states come as [Event.Outgoing]. */
+    @Throws(SendException::class, CancellationException::class)
+    suspend fun enqueue(to: String, text: String): String = native.sendText(to, text)
+
+    /** Hands any content over, as [enqueue] does. */
+    @Throws(SendException::class, CancellationException::class)
+    suspend fun enqueue(to: String, contentType: String, body: ByteArray): String =
+        native.sendContent(to, contentType, body)
+
+    /**
+     * Takes a message back: it fails if nothing of it was sent, else its fate is unknown.
+     *
+     * @throws SendException.Identifier if [id] is no identifier
+     */
+    @Throws(SendException::class)
+    fun withdraw(id: String) = native.withdraw(id)
+
+    /** Unregisters, ends what is under way within a few seconds, and returns when all has ended. May be called again. */
+    suspend fun shutDown() = native.shutDown()
+
+    /**
+     * Does as [shutDown] in the background and returns at once. Calls that wait end, collectors complete; later calls
+     * throw [IllegalStateException].
+     */
+    @OptIn(DelicateCoroutinesApi::class)
+    override fun close() {
+        if (!isClosed.compareAndSet(false, true)) return
+        // The command is given before this returns. The call holds the native phone until all has ended.
+        GlobalScope.launch(Dispatchers.Default, CoroutineStart.UNDISPATCHED) { native.shutDown() }
+        native.destroy()
+    }
+
+    /** What the call gives; null if the phone was closed. */
+    private suspend fun <T> unlessClosed(call: suspend () -> T?): T? = try {
+        call()
+    } catch (e: IllegalStateException) {
+        // A cancellation is an IllegalStateException too.
+        if (e is CancellationException || !isClosed.get()) throw e
+        null
+    }
+
+    /** Where passwords are kept; a lambda will do. Not asked to print itself. */
+    fun interface Secrets {
+        /** The password for this address of record; null if there is none. */
+        fun password(addressOfRecord: String): String?
+    }
+
+    private class Provider(private val secrets: Secrets) : SecretProvider {
+        override fun password(addressOfRecord: String): String? = secrets.password(addressOfRecord)
+    }
+}

@@ -1,0 +1,17 @@
+import Foundation
+
+/// What went wrong, in a sentence.
+extension StartError: LocalizedError {
+    public var errorDescription: String? { description }
+}
+
+/// What went wrong, in a sentence, and what to do about it.
+extension RegisterError: LocalizedError {
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? { advice() }
+}
+
+/// What went wrong, in a sentence.
+extension SendError: LocalizedError {
+    public var errorDescription: String? { description }
+}

@@ -1,0 +1,128 @@
+import Foundation
+
+/// The user agent of one account.
+///
+/// ```swift
+/// let phone = try Phone(PhoneConfig(addressOfRecord: "sip:alice@example.test")) { _ in "wonderland" }
+/// try await phone.register()
+/// _ = try await phone.send("Hello, Bob", to: "sip:bob@example.test")
+/// for await message in phone.messages { print(message.from, message.text ?? "") }
+/// ```
+///
+/// It may be used from any task. It connects when there is something to do; losing and regaining the connection,
+/// refreshing and backing off are its own business, and ``events`` tell of them. Cancelling a task ends its call at once.
+/// The phone ends with ``shutDown()``, or when nobody holds it any more.
+public final class Phone: Sendable {
+    private let native: NativePhone
+
+    /// What happens, beside messages. Each event goes to one reader, in order; one that is cancelled before it has an
+    /// event leaves it to the next. A new reader takes over from the one before, which then ends. Ends after
+    /// ``shutDown()``, when all were read.
+    public let events: Feed<Event>
+
+    /// Messages that come; each was stored and answered. For readers it is as with ``events``, and independent of them.
+    public let messages: Feed<IncomingMessage>
+
+    /// Starts a phone.
+    ///
+    /// - Parameters:
+    ///   - config: who the user is and how the server is reached; it holds no secret
+    ///   - key: signs for the client certificate in `config`, for servers that ask for one
+    ///   - password: gives the password for the address of record, once, now; nil if ``setCredentials(user:password:)`` will
+    /// - Throws: ``StartError`` if something in `config` cannot be used
+    public init(
+        _ config: PhoneConfig, key: (any ClientKey)? = nil,
+        password: (@Sendable (_ addressOfRecord: String) throws -> String?)? = nil
+    ) throws {
+        let native = try NativePhone(config: config, secrets: password.map(Passwords.init), key: key)
+        self.native = native
+        events = Feed { after, stop in
+            await native.nextEvent(after: after, until: stop).map { ($0.sequence, $0.event) }
+        }
+        messages = Feed { after, stop in
+            await native.nextMessage(after: after, until: stop).map { ($0.sequence, $0.incoming) }
+        }
+    }
+
+    /// Registers, and returns once the registrar holds this device, which from then on is reachable.
+    ///
+    /// - Throws: ``RegisterError`` if the first attempt fails; it says why (``RegisterError/needsCredentials()``,
+    ///   ``RegisterError/verdict()``) and whether it is tried again by itself (``RegisterError/willRetry()``).
+    ///   `CancellationError` if the task was cancelled; the phone goes on registering.
+    @discardableResult
+    public func register() async throws -> Registered {
+        try await cancellable { stop in
+            do {
+                return try await self.native.registerAndWait(until: stop)
+            } catch RegisterError.Stopped {
+                return nil
+            }
+        }
+    }
+
+    /// States the intent to be registered and returns at once; ``events`` tell the rest.
+    public func startRegistering() { native.register() }
+
+    /// Removes this device from the registrar.
+    public func unregister() { native.unregister() }
+
+    /// Gives other credentials and tries again what was refused for the old ones.
+    public func setCredentials(user: String, password: String) { native.setCredentials(user: user, password: password) }
+
+    /// The system says that the network changed: the connection is replaced at once.
+    public func networkChanged() { native.networkChanged() }
+
+    /// Sends a text and returns its final state: accepted, failed, or unknown, each with its reason. Cancelling ends the
+    /// wait and does not take the message back.
+    ///
+    /// - Throws: ``SendError`` if the message was not taken, and nothing of it was sent; `CancellationError`
+    public func send(_ text: String, to recipient: String) async throws -> OutgoingState {
+        try await cancellable { try await self.native.deliverText(to: recipient, text: text, until: $0) }
+    }
+
+    /// Sends any content, as ``send(_:to:)`` does.
+    public func send(_ body: Data, contentType: String, to recipient: String) async throws -> OutgoingState {
+        try await cancellable {
+            try await self.native.deliverContent(to: recipient, contentType: contentType, body: body, until: $0)
+        }
+    }
+
+    /// Hands a text over and returns its identifier at once; its states come as ``Event/outgoing(id:to:state:)``.
+    public func enqueue(_ text: String, to recipient: String) async throws -> String {
+        try await native.sendText(to: recipient, text: text)
+    }
+
+    /// Hands any content over, as ``enqueue(_:to:)`` does.
+    public func enqueue(_ body: Data, contentType: String, to recipient: String) async throws -> String {
+        try await native.sendContent(to: recipient, contentType: contentType, body: body)
+    }
+
+    /// Takes a message back: it fails if nothing of it was sent, else its fate is unknown.
+    public func withdraw(_ id: String) throws { try native.withdraw(id: id) }
+
+    /// Unregisters, ends what is under way within a few seconds, and returns when all has ended. May be called again.
+    public func shutDown() async { await native.shutDown() }
+}
+
+/// Runs a call that a signal ends, which is how cancellation reaches it.
+private func cancellable<T: Sendable>(
+    _ call: @Sendable (StopSignal) async throws -> T?
+) async throws -> T {
+    let stop = StopSignal()
+    let result = try await withTaskCancellationHandler {
+        try await call(stop)
+    } onCancel: {
+        stop.stop()
+    }
+    guard let result else { throw CancellationError() }
+    return result
+}
+
+/// A closure as the library wants it.
+private final class Passwords: SecretProvider {
+    private let ask: @Sendable (String) throws -> String?
+
+    init(_ ask: @escaping @Sendable (String) throws -> String?) { self.ask = ask }
+
+    func password(addressOfRecord: String) throws -> String? { try ask(addressOfRecord) }
+}

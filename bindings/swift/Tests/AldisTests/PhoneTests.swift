@@ -1,0 +1,347 @@
+import Foundation
+import XCTest
+
+@testable import Aldis
+
+final class PhoneTests: XCTestCase {
+    private let server = TestServer.shared
+
+    override func tearDown() { server.ask("clear") }
+
+    private func refusal(_ phone: Phone) async throws -> RegisterError {
+        do {
+            try await phone.register()
+        } catch let error as RegisterError {
+            return error
+        }
+        throw Unexpected()
+    }
+
+    private func sendError(_ call: () async throws -> Void) async throws -> SendError {
+        do {
+            try await call()
+        } catch let error as SendError {
+            return error
+        }
+        throw Unexpected()
+    }
+
+    private struct Unexpected: Error {}
+
+    func testAPhoneRegistersAndSaysHowTheServerProvedItself() async throws {
+        let phone = try server.phone("alice")
+        let registered = try await phone.register()
+        XCTAssert((1...3600).contains(registered.expiresIn))
+        var found: Connected?
+        for await case .connection(.connected(let facts)) in phone.events {
+            found = facts
+            break
+        }
+        XCTAssertEqual(found?.reference, "example.test")
+        XCTAssertEqual(found?.address, server["registrar"])
+        await phone.shutDown()
+        XCTAssertEqual(server.ask("bindings alice"), "0")
+    }
+
+    func testAWrongPasswordAsksForCredentialsAndTheRightOneHelps() async throws {
+        let phone = try server.phone("alice", password: "guess")
+        let error = try await refusal(phone)
+        XCTAssert(error.needsCredentials())
+        XCTAssertFalse(error.willRetry())
+        guard case .Refused(.credentials(.rejected), _, _, _) = error else { return XCTFail("\(error)") }
+        phone.setCredentials(user: "alice", password: "wonderland")
+        try await phone.register()
+        await phone.shutDown()
+    }
+
+    func testAnUntrustedServerGetsNoByteAndTheVerdictSaysWhy() async throws {
+        let phone = try server.phone("alice", at: "impostor")
+        let error = try await refusal(phone)
+        XCTAssert(error.willRetry())
+        XCTAssertFalse(error.needsCredentials())
+        let verdict = try XCTUnwrap(error.verdict())
+        XCTAssertEqual(verdict.reference, "example.test")
+        XCTAssertEqual(verdict.address, server["impostor"])
+        let finding = try XCTUnwrap(verdict.findings.first)
+        XCTAssert(finding.expected.contains("example.test"), finding.expected)
+        XCTAssert(finding.found.contains("other.test"), finding.found)
+        XCTAssertEqual(finding.field, "subjectAltName")
+        XCTAssertEqual(finding.certificate?.sha256.count, 64)
+        XCTAssertFalse(finding.advice.isEmpty)
+        XCTAssertEqual(server.ask("impostor-bytes"), "0")
+    }
+
+    func testEveryRefusalArrivesAsItsOwnCase() async throws {
+        func failure(_ ask: String) async throws -> RegisterError {
+            XCTAssertEqual(server.ask(ask), "ok")
+            defer { server.ask("clear") }
+            return try await refusal(server.phone("alice"))
+        }
+        func check(_ error: RegisterError, _ isExpected: (RegistrationFailure) -> Bool, line: UInt = #line) {
+            guard case .Refused(let failure, _, _, _) = error, isExpected(failure) else {
+                return XCTFail("\(error)", line: line)
+            }
+        }
+        check(try await failure("fault register 403")) { if case .forbidden = $0 { true } else { false } }
+        check(try await failure("fault register 404")) { if case .unknownUser = $0 { true } else { false } }
+        check(try await failure("fault register 423")) { $0 == .interval }
+        let unavailable = try await failure("fault register 503 30")
+        check(unavailable) { if case .unavailable(503, _) = $0 { true } else { false } }
+        XCTAssert(unavailable.willRetry())
+        check(try await failure("without-binding")) { $0 == .noBinding }
+        check(try await failure("loop")) { $0 == .credentials(problem: .loop) }
+        let missing = try await refusal(Phone(server.config("alice")))
+        check(missing) { if case .credentials(.missing) = $0 { true } else { false } }
+        let unreachable = try await refusal(server.phone("alice", at: "closed"))
+        guard case .NoConnection(.unreachable, _) = unreachable else { return XCTFail("\(unreachable)") }
+        XCTAssertNil(unreachable.verdict())
+        let ended = try server.phone("alice")
+        await ended.shutDown()
+        await ended.shutDown()
+        let afterwards = try await refusal(ended)
+        XCTAssertEqual(afterwards, .ShutDown)
+        let unsent = try await sendError { _ = try await ended.send("late", to: "sip:bob@example.test") }
+        XCTAssertEqual(unsent, .ShutDown)
+        for await _ in ended.messages { XCTFail("nothing came") }
+    }
+
+    func testWhatCannotStartSaysWhichPartIsWrong() throws {
+        func error(_ config: PhoneConfig) throws -> StartError {
+            do {
+                _ = try Phone(config)
+            } catch let error as StartError {
+                return error
+            }
+            throw Unexpected()
+        }
+        guard case .AddressOfRecord = try error(PhoneConfig(addressOfRecord: "alice")) else { return XCTFail() }
+        let own = "sip:alice@example.test"
+        guard case .Address = try error(PhoneConfig(addressOfRecord: own, addresses: ["x"])) else { return XCTFail() }
+        guard case .Instance = try error(PhoneConfig(addressOfRecord: own, instance: "7")) else { return XCTFail() }
+        let range = try error(PhoneConfig(addressOfRecord: own, expires: 0))
+        guard case .Range = range else { return XCTFail() }
+        XCTAssert(range.localizedDescription.contains("must be from"), range.localizedDescription)
+        guard case .Roots = try error(PhoneConfig(addressOfRecord: own, trust: TrustConfig(onlyRoots: "x"))) else {
+            return XCTFail()
+        }
+        guard case .Pin = try error(PhoneConfig(addressOfRecord: own, trust: TrustConfig(pins: ["x"]))) else {
+            return XCTFail()
+        }
+        let keyless = TrustConfig(clientCertificates: server.clientCertificates)
+        guard case .ClientCertificate = try error(PhoneConfig(addressOfRecord: own, trust: keyless)) else {
+            return XCTFail()
+        }
+        XCTAssertThrowsError(try Phone(server.config("alice")) { _ in throw Unexpected() }) { error in
+            guard case StartError.Secrets = error else { return XCTFail("\(error)") }
+        }
+    }
+
+    func testMessagesAreSentAndReceived() async throws {
+        let (alice, bob) = (try server.phone("alice"), try server.phone("bob"))
+        try await bob.register()
+        let state = try await alice.send("Grüße, Bob ☎", to: "sip:bob@example.test")
+        guard case .accepted = state else { return XCTFail("\(state)") }
+        let latin = try await alice.send(
+            Data([0x63, 0xe9]), contentType: "text/plain;charset=iso-8859-1", to: "sip:bob@example.test")
+        XCTAssert(latin.isFinal())
+        var messages = bob.messages.makeAsyncIterator()
+        let first = await messages.next()
+        XCTAssertEqual(first?.text, "Grüße, Bob ☎")
+        XCTAssertEqual(first?.from, "sip:alice@example.test")
+        let second = await messages.next()
+        XCTAssertEqual(second?.text, "cé")
+        let absent = try await alice.send("x", to: "sip:nobody@example.test")
+        guard case .failed(.rejected, _, _) = absent else { return XCTFail("\(absent)") }
+        let recipient = try await sendError { _ = try await alice.send("x", to: "bob") }
+        XCTAssertEqual(recipient, .Recipient(to: "bob"))
+        let large = String(repeating: "x", count: 9000)
+        guard case .TooLarge = try await sendError({ _ = try await alice.send(large, to: "sip:bob@example.test") }) else {
+            return XCTFail()
+        }
+        await alice.shutDown()
+        await bob.shutDown()
+    }
+
+    func testTenThousandElementsUnderCancelledReadersComeOnceEach() async throws {
+        actor Source {
+            private var last: UInt64 = 0
+            func grow() { last += 1 }
+            // As the phone's queue: an element stays until a later call acknowledges it.
+            func next(_ after: UInt64) -> UInt64? { after < last ? after + 1 : nil }
+        }
+        actor Seen {
+            var all: [UInt64] = []
+            func add(_ element: UInt64) { all.append(element) }
+        }
+        let (source, seen) = (Source(), Seen())
+        let feed = Feed<UInt64> { after, stop in
+            while true {
+                if let element = await source.next(after) { return (element, element) }
+                if stop.isStopped() || after == 10_000 { return nil }
+                await Task.yield()
+            }
+        }
+        let writer = Task { for _ in 1...10_000 { await source.grow() } }
+        var cancelled = 0
+        while await seen.all.count < 10_000 {
+            let reader = Task { for await element in feed { await seen.add(element) } }
+            for _ in 0..<20 { await Task.yield() }
+            reader.cancel()
+            await reader.value
+            cancelled += 1
+        }
+        await writer.value
+        XCTAssertGreaterThan(cancelled, 1)
+        let all = await seen.all
+        XCTAssertEqual(all, Array(1...10_000))
+    }
+
+    func testMessagesUnderCancelledReadersComeOnceEachAndInOrder() async throws {
+        actor Seen {
+            var all: [String] = []
+            func add(_ text: String?) { all.append(text ?? "") }
+        }
+        let (alice, bob, seen) = (try server.phone("alice"), try server.phone("bob"), Seen())
+        try await bob.register()
+        let sender = Task { for number in 0..<200 { _ = try await alice.send("\(number)", to: "sip:bob@example.test") } }
+        while await seen.all.count < 200 {
+            let reader = Task { for await message in bob.messages { await seen.add(message.text) } }
+            try await Task.sleep(for: .milliseconds(2))
+            reader.cancel()
+            await reader.value
+        }
+        try await sender.value
+        let all = await seen.all
+        XCTAssertEqual(all, (0..<200).map(String.init))
+        await alice.shutDown()
+        await bob.shutDown()
+    }
+
+    func testCancellingEndsEveryCallThatWaits() async throws {
+        server.ask("silence")
+        let phone = try server.phone("alice")
+        let calls: [@Sendable () async throws -> Void] = [
+            { try await phone.register() },
+            { _ = try await phone.send("x", to: "sip:bob@example.test") },
+            { for await _ in phone.messages {} },
+        ]
+        for call in calls {
+            let task = Task { try await call() }
+            try await Task.sleep(for: .milliseconds(20))
+            let began = ContinuousClock.now
+            task.cancel()
+            if case .failure(let error) = await task.result { XCTAssert(error is CancellationError, "\(error)") }
+            XCTAssertLessThan(ContinuousClock.now - began, .seconds(2))
+        }
+    }
+
+    func testShuttingDownEndsCallsThatWait() async throws {
+        let phone = try server.phone("alice")
+        let reader = Task { for await _ in phone.messages {} }
+        try await Task.sleep(for: .milliseconds(10))
+        await phone.shutDown()
+        await reader.value
+    }
+
+    func testAKeyThatStaysInItsKeystoreSignsForTheClientCertificate() async throws {
+        final class Keystore: ClientKey {
+            func supports(method: SignatureMethod) -> Bool { method == .ecdsaP256Sha256 }
+            func sign(bytes: Data, method: SignatureMethod) -> Data {
+                let answer = TestServer.shared.ask("sign " + bytes.map { String(format: "%02x", $0) }.joined())
+                let digits = Array(answer)
+                return Data(stride(from: 0, to: digits.count, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16)! })
+            }
+        }
+        final class Declining: ClientKey {
+            func supports(method: SignatureMethod) -> Bool { true }
+            func sign(bytes: Data, method: SignatureMethod) throws -> Data { throw KeyError.Declined }
+        }
+        let config = server.config("alice", at: "vault", roots: "vault-root", certificates: server.clientCertificates)
+        let phone = try Phone(config, key: Keystore())
+        phone.startRegistering()
+        for await case .connection(.connected) in phone.events { break }
+        while server.ask("vault-clients") == "0" { try await Task.sleep(for: .milliseconds(5)) }
+        guard case .NoConnection = try await refusal(Phone(config, key: Declining())) else { return XCTFail() }
+    }
+
+    func testNoPrintedFormAndNoLogShowsASecret() async throws {
+        final class Lines: @unchecked Sendable {
+            // Guards the text.
+            private let lock = NSLock()
+            private var text = ""
+            func add(_ line: String) { lock.withLock { text += line + "\n" } }
+            var all: String { lock.withLock { text } }
+        }
+        let lines = Lines()
+        Log.to(.trace) { _, target, line in lines.add("\(target) \(line)") }
+        let phone = try server.phone("alice")
+        try await phone.register()
+        _ = try await phone.send("a secret word", to: "sip:nobody@example.test")
+        await phone.shutDown()
+        Log.off()
+        var printed = lines.all
+        XCTAssertFalse(printed.isEmpty)
+        for await event in phone.events { dump(event, to: &printed) }
+        dump(phone, to: &printed)
+        dump(server.config("alice"), to: &printed)
+        for secret in ["wonderland", "secret word"] { XCTAssertFalse(printed.contains(secret)) }
+    }
+
+    func testAThousandPhonesLeaveNothingBehind() async throws {
+        func resident() throws -> Int {
+            let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+            let line = try XCTUnwrap(status.split(separator: "\n").first { $0.hasPrefix("VmRSS") })
+            return Int(line.filter(\.isNumber)) ?? 0
+        }
+        func some() async throws {
+            for _ in 0..<1000 { try server.phone("alice").networkChanged() }
+            try await Task.sleep(for: .milliseconds(300))
+        }
+        try await some()
+        let before = try resident()
+        try await some()
+        let after = try resident()
+        print("a thousand phones: \(before) kB before, \(after) kB after")
+        XCTAssertLessThan(after - before, 16 * 1024)
+    }
+
+    func testManyTasksUseOnePhoneAtOnce() async throws {
+        let (alice, bob) = (try server.phone("alice"), try server.phone("bob"))
+        try await bob.register()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for task in 0..<8 {
+                group.addTask {
+                    for number in 0..<10 {
+                        let state = try await alice.send("\(task).\(number)", to: "sip:bob@example.test")
+                        guard case .accepted = state else { throw Unexpected() }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        var texts = Set<String>()
+        for await message in bob.messages {
+            texts.insert(message.text ?? "")
+            if texts.count == 80 { break }
+        }
+        await alice.shutDown()
+        await bob.shutDown()
+    }
+
+    func testACallCostsLessThanAMicrosecond() throws {
+        let phone = try server.phone("alice")
+        // The fastest round counts: other programs slow the others down.
+        func cost(_ call: () -> Void) -> Double {
+            (0..<40).map { _ in
+                let began = DispatchTime.now().uptimeNanoseconds
+                for _ in 0..<1000 { call() }
+                return Double(DispatchTime.now().uptimeNanoseconds - began) / 1000
+            }.min()!
+        }
+        let stop = StopSignal()
+        let call = cost { _ = stop.isStopped() }
+        let command = cost { phone.networkChanged() }
+        print("a call: \(call) ns, a command: \(command) ns")
+        XCTAssertLessThan(call, 1000)
+    }
+}
