@@ -36,10 +36,13 @@ pub(crate) enum Text {
 }
 
 impl Text {
-    fn new(bytes: Bytes) -> Self {
-        match ByteString::try_from(bytes.clone()) {
+    #[inline(always)]
+    fn new(bytes: Bytes, is_ascii: bool) -> Self {
+        // ASCII is UTF-8: there is no second case to keep the bytes for.
+        let otherwise = if is_ascii { Bytes::new() } else { bytes.clone() };
+        match ByteString::try_from(bytes) {
             Ok(text) => Text::Utf8(text),
-            Err(_) => Text::Other(bytes),
+            Err(_) => Text::Other(otherwise),
         }
     }
 
@@ -154,16 +157,16 @@ impl Head {
 /// Most headers of a message that this crate expects; more cost one growth of the list.
 const USUAL_FIELDS: usize = 24;
 
-/// Takes the head at the beginning of `bytes` apart, and says where it ends.
+/// Takes the head at the beginning of `bytes` apart; what follows it is left there.
 ///
 /// # Errors
 /// A defect that leaves no lines to speak of: no end of the head, or one over the limit.
-pub(crate) fn lex(bytes: &Bytes) -> Result<(Head, usize), Defect> {
+#[inline(always)] // a head is large, and made where it stays
+pub(crate) fn lex(bytes: &mut Bytes) -> Result<Head, Defect> {
     match lines(bytes) {
         Lexed { ended: Some(end), head: Some(mut head), line_ends } => {
-            head.text = Text::new(bytes.slice(..end));
-            find_control_bytes(&mut head, line_ends);
-            Ok((head, end))
+            head.keep(bytes.split_to(end), line_ends);
+            Ok(head)
         }
         Lexed { head: None, .. } => lex_folded(bytes),
         _ => Err(no_end(bytes)),
@@ -171,13 +174,12 @@ pub(crate) fn lex(bytes: &Bytes) -> Result<(Head, usize), Defect> {
 }
 
 /// Takes apart what there is of a head that has no end.
-pub(crate) fn lex_unterminated(bytes: &Bytes) -> Option<Head> {
+pub(crate) fn lex_unterminated(bytes: Bytes) -> Option<Head> {
     if bytes.len() > MAX_HEAD {
         return None;
     }
-    let Lexed { head: Some(mut head), line_ends, .. } = lines(bytes) else { return None };
-    head.text = Text::new(bytes.clone());
-    find_control_bytes(&mut head, line_ends);
+    let Lexed { head: Some(mut head), line_ends, .. } = lines(&bytes) else { return None };
+    head.keep(bytes, line_ends);
     Some(head)
 }
 
@@ -187,22 +189,22 @@ fn no_end(bytes: &Bytes) -> Defect {
 }
 
 /// A head with folds: they are replaced in a copy first.
-fn lex_folded(bytes: &Bytes) -> Result<(Head, usize), Defect> {
+#[cold]
+fn lex_folded(bytes: &mut Bytes) -> Result<Head, Defect> {
     let window = bytes.get(..bytes.len().min(MAX_HEAD)).unwrap_or_default();
     let end = memchr::memmem::find(window, b"\r\n\r\n").ok_or_else(|| no_end(bytes))? + 4;
-    let (unfolded, folds) = unfold(bytes.get(..end).unwrap_or_default());
+    let (unfolded, folds) = unfold(&bytes.split_to(end));
     // Unfolding leaves no fold but one behind the start line, which `lines` takes for a line that is no header.
     let Lexed { head: Some(mut head), line_ends, .. } = lines(&unfolded) else {
         return Err(Defect { place: Place::Head, offset: 0, problem: Problem::NotAHeader });
     };
-    head.text = Text::new(unfolded.into());
     head.folds = folds.into();
-    find_control_bytes(&mut head, line_ends);
+    head.keep(unfolded.into(), line_ends);
     if let Some(mut defect) = head.defect.take() {
         defect.offset = head.received_offset(defect.offset);
         head.defect = Some(defect);
     }
-    Ok((head, end))
+    Ok(head)
 }
 
 struct Lexed {
@@ -215,6 +217,7 @@ struct Lexed {
 }
 
 /// Splits the head at the beginning of `all` into its lines and those into names and values, in one pass.
+#[inline(always)] // a head is large, and made where it stays
 fn lines(all: &[u8]) -> Lexed {
     let window = all.get(..all.len().min(MAX_HEAD)).unwrap_or_default();
     let mut feeds = memchr::memchr_iter(b'\n', window);
@@ -322,20 +325,29 @@ fn control_bytes(head: &[u8]) -> usize {
     head.chunks(240).map(|block| usize::from(block.iter().map(|b| u8::from(is_odd(*b))).sum::<u8>())).sum()
 }
 
-/// Looks for bytes that no header line may hold; the first one becomes the defect, if it comes before it.
-/// There are none if the head has two odd bytes for each line, those that end it; with more, each line is looked at.
-fn find_control_bytes(head: &mut Head, line_ends: usize) {
-    if control_bytes(head.text.bytes()) == 2 * line_ends {
-        return;
-    }
-    for line in &head.lines {
-        let Some((position, problem)) = blame(line.value.of(head.text.bytes())) else { continue };
-        let offset = usize::from(line.value.start) + position;
-        if head.defect.as_ref().is_none_or(|defect| offset < defect.offset) {
-            let name = String::from_utf8_lossy(line.name.of(head.text.bytes())).into_owned();
-            head.defect = Some(Box::new(Defect { place: Place::Field(name), offset, problem }));
+impl Head {
+    /// Keeps the bytes of the lines, and looks for those that no line may hold. There are none if the head has two odd bytes
+    /// for each line, those that end it; with more, each line is looked at.
+    #[inline(always)]
+    fn keep(&mut self, bytes: Bytes, line_ends: usize) {
+        let is_plain = control_bytes(&bytes) == 2 * line_ends;
+        self.text = Text::new(bytes, is_plain);
+        if !is_plain {
+            self.find_control_bytes();
         }
-        return;
+    }
+
+    /// The first control byte becomes the defect, if it comes before the one that is known.
+    fn find_control_bytes(&mut self) {
+        for line in &self.lines {
+            let Some((position, problem)) = blame(line.value.of(self.text.bytes())) else { continue };
+            let offset = usize::from(line.value.start) + position;
+            if self.defect.as_ref().is_none_or(|defect| offset < defect.offset) {
+                let name = String::from_utf8_lossy(line.name.of(self.text.bytes())).into_owned();
+                self.defect = Some(Box::new(Defect { place: Place::Field(name), offset, problem }));
+            }
+            return;
+        }
     }
 }
 
@@ -503,7 +515,7 @@ mod tests {
     use super::*;
 
     fn values(text: &str) -> Vec<(Header, String)> {
-        let (head, _) = lex(&Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        let head = lex(&mut Bytes::copy_from_slice(text.as_bytes())).unwrap();
         assert_eq!(head.defect, None);
         let text = |span: &Span| String::from_utf8(span.of(head.text.bytes()).to_vec()).unwrap();
         head.lines.iter().map(|line| (line.header, text(&line.value))).collect()
@@ -519,7 +531,7 @@ mod tests {
     #[test]
     fn defects_keep_their_offset_as_received_behind_folds() {
         let text = "OPTIONS sip:a SIP/2.0\r\nTo: a\r\n   b\r\nbroken\r\n\r\n";
-        let head = lex(&Bytes::from_static(text.as_bytes())).unwrap().0;
+        let head = lex(&mut Bytes::from_static(text.as_bytes())).unwrap();
         let defect = head.defect.unwrap();
         assert_eq!(defect.problem, Problem::NotAHeader);
         assert_eq!(defect.offset, text.find("broken").unwrap() + 6);
@@ -531,13 +543,13 @@ mod tests {
             [("\"a\\\0b\"", true), ("a\0b", false), ("a\x7f", false), ("a\rb", false), ("a\tb", true)]
         {
             let text = format!("OPTIONS sip:a SIP/2.0\r\nSubject: {value}\r\n\r\n");
-            assert_eq!(lex(&Bytes::from(text)).unwrap().0.defect.is_none(), ok, "{value:?}");
+            assert_eq!(lex(&mut Bytes::from(text)).unwrap().defect.is_none(), ok, "{value:?}");
         }
     }
 
     #[test]
     fn start_lines_are_exact() {
-        let start = |text: &str| lex(&Bytes::from(format!("{text}\r\nVia: x\r\n\r\n"))).unwrap().0.start;
+        let start = |text: &str| lex(&mut Bytes::from(format!("{text}\r\nVia: x\r\n\r\n"))).unwrap().start;
         assert!(matches!(start("OPTIONS sip:a SIP/2.0"), Start::Request { .. }));
         assert!(matches!(start("sip/2.0 200 OK"), Start::Response { .. }));
         assert!(matches!(start("SIP/2.0 100 "), Start::Response { .. }));

@@ -48,3 +48,7 @@ pub use secret::Secret;
 pub use status::StatusCode;
 pub use uri::{Scheme, SipScheme, Uri};
 pub use writer::{FieldText, Value, Writer};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -107,7 +107,7 @@ impl Message {
     /// # Errors
     /// [`Defect`] if there is no message: no end of the head, or a body shorter than announced.
     pub fn parse(bytes: Bytes) -> Result<(Message, usize), Defect> {
-        let (mut message, rest) = Message::parse_head(bytes)?;
+        let (mut message, mut rest) = Message::parse_head(bytes)?;
         let length = match message.content_length()? {
             None => rest.len(),
             Some(length) => usize::try_from(length).unwrap_or(usize::MAX),
@@ -120,20 +120,21 @@ impl Message {
             ));
         }
         let remaining = rest.len() - length;
-        message.body = rest.slice(..length);
+        rest.truncate(length);
+        message.body = rest;
         Ok((message, remaining))
     }
 
     /// The head alone, and what follows it.
-    pub(crate) fn parse_head(bytes: Bytes) -> Result<(Message, Bytes), Defect> {
-        let (head, end) = head::lex(&bytes)?;
-        let rest = bytes.slice(end..);
-        Ok((Message { head, body: Bytes::new() }, rest))
+    #[inline(always)]
+    pub(crate) fn parse_head(mut bytes: Bytes) -> Result<(Message, Bytes), Defect> {
+        let head = head::lex(&mut bytes)?;
+        Ok((Message { head, body: Bytes::new() }, bytes))
     }
 
     /// The lines of a head that has no end; `None` if they make no head at all.
     pub(crate) fn parse_unterminated(bytes: Bytes) -> Option<Message> {
-        let head = head::lex_unterminated(&bytes)?;
+        let head = head::lex_unterminated(bytes)?;
         Some(Message { head, body: Bytes::new() })
     }
 
@@ -239,6 +240,7 @@ impl Message {
         Lines { lines: self.head.lines.iter(), header, left }
     }
 
+    #[inline]
     fn text(&self, line: &Line) -> Result<&str, Defect> {
         self.head.text.str(&line.value).map_err(|at| self.defect(line, Fault::new(at, Problem::NotUtf8)))
     }
@@ -274,6 +276,7 @@ impl Message {
     ///
     /// # Errors
     /// [`Defect`] if it is malformed.
+    #[inline]
     pub fn get<'a, V: FieldValue<'a>>(&'a self) -> Result<Option<V>, Defect> {
         // An empty list has no value; the next line may have one.
         for line in self.lines(V::HEADER) {
@@ -347,6 +350,7 @@ impl Message {
     ///
     /// # Errors
     /// [`Defect`] if it is missing or malformed; so for the other four.
+    #[inline]
     pub fn via(&self) -> Result<Via<'_>, Defect> {
         self.mandatory()
     }
@@ -355,6 +359,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
+    #[inline]
     pub fn from(&self) -> Result<From<'_>, Defect> {
         self.mandatory()
     }
@@ -363,6 +368,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
+    #[inline]
     pub fn to(&self) -> Result<To<'_>, Defect> {
         self.mandatory()
     }
@@ -371,6 +377,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
+    #[inline]
     pub fn call_id(&self) -> Result<CallId<'_>, Defect> {
         self.mandatory()
     }
@@ -379,6 +386,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
+    #[inline]
     pub fn cseq(&self) -> Result<CSeq<'_>, Defect> {
         self.mandatory()
     }

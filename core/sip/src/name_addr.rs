@@ -97,6 +97,7 @@ impl<'a> NameAddr<'a> {
     }
 
     /// Reads one address; what follows it is left in the cursor.
+    #[inline]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
         cursor.skip_wsp();
         let display = match cursor.peek() {
@@ -139,6 +140,7 @@ impl<'a> NameAddr<'a> {
     }
 
     /// A URI without brackets: every `;` behind it begins a header parameter (§20.10), and it has no `?`.
+    #[inline(never)]
     fn bare(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
         let at = cursor.at();
         let text = cursor.take_while(|b| !is_wsp(b) && !matches!(b, b';' | b',' | b'<' | b'>' | b'"'));

@@ -9,7 +9,7 @@ use std::time::Duration;
 const SMALL: usize = 64 << 10;
 const LARGE: usize = 1 << 20;
 /// The fastest of so many runs counts: what else the machine does only adds.
-const RUNS: usize = 7;
+const RUNS: usize = 30;
 
 /// Time that this thread has had a processor, so that others on the machine do not count.
 fn processor_time() -> Duration {

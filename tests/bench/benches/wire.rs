@@ -1,27 +1,81 @@
-//! `cargo bench -p aldis-bench`: Criterion's figures, then one table with ratios. Floors and peers run beside ours, so that
-//! the ratios hold on a busy machine too.
+//! `cargo bench -p aldis-bench`: Criterion's figures for each piece of work, then one table with ratios.
+//!
+//! The table is measured by itself: all rows in turns, many short ones, and the fastest turn of each counts. What else the
+//! machine does only adds, and it adds to floors and peers as to ours. `-- --table` prints the table alone.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)] // a bench target: it prints, and stops when wrong
 
 use aldis_bench::{http, ours, peer, samples};
 use criterion::{Criterion, Throughput};
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-const ROWS: &[(&str, &str)] = &[
-    ("memchr", "memchr: scan for line ends"),
-    ("httparse", "httparse: HTTP of the same size"),
-    ("parse", "aldis-sip: parse"),
-    ("parse_access", "aldis-sip: parse + the seven"),
-    ("parse_judge", "aldis-sip: parse + judge"),
-    ("serialize", "aldis-sip: serialize"),
-    ("rsip_parse", "rsip: parse"),
-    ("rsip_parse_access", "rsip: parse + the seven"),
-    ("rsip_serialize", "rsip: serialize"),
-];
+/// A row of the table: its name, and the row that its ratio is to.
+struct Row<'a> {
+    name: &'static str,
+    floor: usize,
+    work: Box<dyn Fn() + 'a>,
+    fastest: Duration,
+}
 
-fn output() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("wire")
+/// Turns of each row.
+const TURNS: usize = 300;
+/// How often the work is done in one turn.
+const REPEATS: u32 = 200;
+
+fn rows<'a>(
+    sample: &'a samples::Sample,
+    draft: &'a ours::Draft<'a>,
+    theirs: &'a rsip::SipMessage,
+) -> Vec<Row<'a>> {
+    let row = |name, floor, work: Box<dyn Fn() + 'a>| Row { name, floor, work, fastest: Duration::MAX };
+    let (sip, http) = (&sample.sip, &sample.http);
+    vec![
+        row(
+            "memchr: scan for line ends",
+            1,
+            Box::new(move || {
+                black_box(http::scan(black_box(sip)));
+            }),
+        ),
+        row(
+            "httparse: HTTP of the same size",
+            1,
+            Box::new(move || {
+                black_box(http::parse(black_box(http)));
+            }),
+        ),
+        row("aldis-sip: parse", 1, Box::new(move || drop(black_box(ours::parse(black_box(sip)))))),
+        row("aldis-sip: parse + the seven", 1, Box::new(move || ours::parse_and_access(black_box(sip)))),
+        row(
+            "aldis-sip: parse + judge",
+            1,
+            Box::new(move || {
+                black_box(ours::parse_and_judge(black_box(sip)));
+            }),
+        ),
+        row("aldis-sip: serialize", 8, Box::new(move || drop(black_box(ours::serialize(black_box(draft)))))),
+        row("rsip: parse", 1, Box::new(move || drop(black_box(peer::parse(black_box(sip)))))),
+        row("rsip: parse + the seven", 1, Box::new(move || peer::parse_and_access(black_box(sip)))),
+        row("rsip: serialize", 8, Box::new(move || drop(black_box(peer::serialize(black_box(theirs)))))),
+    ]
+}
+
+/// The name of each row, with nanoseconds and the ratio to its floor.
+fn measure_in_turns(sample: &samples::Sample) -> Vec<(&'static str, f64, f64)> {
+    let message = ours::parse(&sample.sip);
+    let (draft, theirs) = (ours::draft(&message), peer::parse(&sample.sip));
+    let mut rows = rows(sample, &draft, &theirs);
+    for _ in 0..TURNS {
+        for row in &mut rows {
+            let start = Instant::now();
+            (0..REPEATS).for_each(|_| (row.work)());
+            row.fastest = row.fastest.min(start.elapsed() / REPEATS);
+        }
+    }
+    let time = |row: &Row<'_>| row.fastest.as_nanos() as f64;
+    rows.iter()
+        .map(|row| (row.name, time(row), time(row) / rows.get(row.floor).map_or(f64::NAN, time)))
+        .collect()
 }
 
 fn measure(criterion: &mut Criterion, sample: &samples::Sample) {
@@ -47,37 +101,27 @@ fn measure(criterion: &mut Criterion, sample: &samples::Sample) {
     group.finish();
 }
 
-/// Criterion's estimate of a row, in nanoseconds: the slope where it has one, else the mean.
-fn nanoseconds(sample: &str, row: &str) -> Option<f64> {
-    let file = output().join(sample).join(row).join("new/estimates.json");
-    let estimates: serde_json::Value = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-    let point = |name: &str| estimates.get(name)?.get("point_estimate")?.as_f64();
-    point("slope").or_else(|| point("mean"))
-}
-
 fn table(samples: &[samples::Sample]) {
-    print!("\n| ns (ratio to httparse; rsip's serializing) |");
+    print!("\n| ns (ratio to httparse; serializing: to rsip) |");
     for sample in samples {
         print!(" {}, {} bytes |", sample.name, sample.sip.len());
     }
     println!("\n| --- |{}", " ---: |".repeat(samples.len()));
-    for (row, name) in ROWS {
-        let floor = if row.ends_with("serialize") { "rsip_serialize" } else { "httparse" };
-        print!("| {name} |");
-        for sample in samples {
-            match nanoseconds(sample.name, row).zip(nanoseconds(sample.name, floor)) {
-                Some((time, floor)) => print!(" {time:.0} ({:.2}) |", time / floor),
-                None => print!(" - |"),
-            }
-        }
+    let columns: Vec<_> = samples.iter().map(measure_in_turns).collect();
+    for at in 0..columns.first().map_or(0, Vec::len) {
+        let cells: Vec<_> = columns.iter().filter_map(|column| column.get(at)).collect();
+        print!("| {} |", cells.first().map_or("", |(name, _, _)| name));
+        cells.iter().for_each(|(_, time, ratio)| print!(" {time:.0} ({ratio:.2}) |"));
         println!();
     }
 }
 
 fn main() {
     let samples = samples::all();
+    if std::env::args().any(|argument| argument == "--table") {
+        return table(&samples);
+    }
     let mut criterion = Criterion::default()
-        .output_directory(&output())
         .without_plots()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1500))

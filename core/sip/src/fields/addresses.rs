@@ -16,6 +16,7 @@ macro_rules! address_header {
             const HEADER: Header = Header::$name;
             const LIST: bool = $list;
 
+            #[inline]
             fn read(at: &mut At<'a>) -> Result<Self, Fault> {
                 let (start, from) = (at.0.at(), at.0.rest());
                 let address = NameAddr::read(&mut at.0)?;
@@ -97,6 +98,7 @@ impl<'a> FieldValue<'a> for StarOr<'a> {
     const HEADER: Header = Header::Contact;
     const LIST: bool = true;
 
+    #[inline]
     fn read(at: &mut At<'a>) -> Result<Self, Fault> {
         let mut ahead = at.0;
         if ahead.eat(b'*') {

@@ -19,6 +19,7 @@ pub struct CSeq<'a> {
 impl<'a> FieldValue<'a> for CSeq<'a> {
     const HEADER: Header = Header::CSeq;
 
+    #[inline]
     fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
         let at = cursor.at();
         let digits = cursor.take_class(class::DIGIT);
@@ -70,6 +71,7 @@ impl CallId<'_> {
 impl<'a> FieldValue<'a> for CallId<'a> {
     const HEADER: Header = Header::CallId;
 
+    #[inline]
     fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
         let (at, rest) = (cursor.at(), cursor.rest());
         let first = cursor.take_class(class::WORD);
