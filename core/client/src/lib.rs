@@ -53,6 +53,7 @@ pub use aldis_agent::{
     CredentialsProblem, InvalidAccount, InvalidMessageId, LostReason, MessageFailure, MessageId,
     OutgoingState, RegistrationChange as RegistrationState, RegistrationFailure, SendRefused, UnknownReason,
 };
+pub use aldis_sip as sip;
 pub use aldis_sip::{Defect, Domain, InvalidIdentity, ReferenceIdentity, Secret, StatusCode, Uri};
 pub use aldis_trust as trust;
 pub use config::{Config, ConfigError};
