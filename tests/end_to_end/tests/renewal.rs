@@ -44,7 +44,7 @@ async fn fell_from_grace(alice: &Tester) -> (Code, String) {
     let Event::Untrusted { verdict, .. } = event else { unreachable!() };
     let event = alice.wait_for(|e| matches!(e, Event::Connection(ConnectionState::Lost { .. }))).await;
     let Event::Connection(ConnectionState::Lost { why }) = event else { unreachable!() };
-    assert!(matches!(why, LostReason::Failed(_)), "{why:?}");
+    assert!(matches!(why, LostReason::NoLongerTrusted(_)), "{why:?}");
     (verdict.code().unwrap(), why.to_string())
 }
 
