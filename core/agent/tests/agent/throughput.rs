@@ -79,9 +79,8 @@ fn thousands_of_transactions_time_out_one_by_one_txn_01() {
     assert_eq!(time_out_all(), MANY);
 }
 
-/// Run it in release: `cargo test --release -p aldis-agent --test agent -- --ignored --nocapture figures`.
+/// A release build has figures: `cargo test --release -p aldis-agent --test agent -- --nocapture figures`.
 #[test]
-#[ignore = "figures, to be run in release"]
 fn figures_for_a_full_queue() {
     let floor = Stopwatch::start();
     let mut rig = Rig::default();
