@@ -8,6 +8,9 @@ use thiserror::Error;
 /// Header fields read in one part; real parts have two or three.
 pub const MAX_PART_HEADERS: usize = 64;
 
+/// Characters of the name of a file.
+pub const MAX_FILE_NAME: usize = 120;
+
 /// Parameters read of one media type or disposition.
 pub const MAX_TYPE_PARAMETERS: usize = 16;
 
@@ -77,9 +80,27 @@ impl MimeHeaders {
         match self.get("Content-Type") {
             None => MediaType::new("text", "plain"),
             Some(value) => {
-                MediaType::parse(value).unwrap_or_else(|| MediaType::new("application", "octet-stream"))
+                MediaType::parse(value).unwrap_or_else(MediaType::octets)
             }
         }
+    }
+
+    /// The name that a file of this content could have: `filename` of Content-Disposition, else `name` of Content-Type.
+    /// It is the sender's wish: only the part behind the last separator of folders is given, without control characters,
+    /// and nothing that would name a folder.
+    pub fn file_name(&self) -> Option<String> {
+        let disposition = self.get("Content-Disposition").and_then(|value| {
+            let mut cursor = Cursor::new(value);
+            cursor.skip_wsp();
+            cursor.token()?;
+            let parameters = parameters(&mut cursor)?;
+            parameters.into_iter().find(|(name, _)| name == "filename").map(|(_, value)| value)
+        });
+        let wish = disposition.or_else(|| self.media_type().parameter("name").map(str::to_owned))?;
+        let last = wish.rsplit(['/', '\\', ':']).next().unwrap_or_default();
+        let name: String = last.chars().filter(|c| !c.is_control()).take(MAX_FILE_NAME).collect();
+        let name = name.trim_matches([' ', '.']).to_owned();
+        (!name.is_empty()).then_some(name)
     }
 
     /// Reads fields up to and with an empty line, or to the end; gives also where the content begins.
@@ -189,6 +210,11 @@ impl MediaType {
     /// A parameter's value, escapes undone; its name is compared in any case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(n, _)| n == &name.to_ascii_lowercase()).map(|(_, v)| v.as_str())
+    }
+
+    /// `application/octet-stream`: bytes of which nothing is known.
+    pub(super) fn octets() -> Self {
+        MediaType::new("application", "octet-stream")
     }
 
     fn new(kind: &str, subtype: &str) -> Self {
@@ -315,6 +341,25 @@ mod tests {
         ] {
             let unwritable = HeaderError::Unwritable { name: name.into(), found };
             assert_eq!(MimeHeaders::new().with(name, value), Err(unwritable));
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_file_is_a_name_and_no_path() {
+        let name = |disposition: &str, kind: &str| {
+            let headers = MimeHeaders::new().with("Content-Disposition", disposition).unwrap();
+            headers.with("Content-Type", kind).unwrap().file_name()
+        };
+        for (disposition, kind, expected) in [
+            ("attachment; filename=\"a b.png\"", "image/png", Some("a b.png")),
+            ("attachment", "image/png;name=c.png", Some("c.png")),
+            ("attachment; filename=\"../../etc/passwd\"", "a/b", Some("passwd")),
+            (r#"attachment; filename="C:\\x\\y.exe""#, "a/b", Some("y.exe")),
+            ("attachment; filename=\"..\"", "a/b", None),
+            ("attachment; filename=\".profile\"", "a/b", Some("profile")),
+            ("render", "a/b", None),
+        ] {
+            assert_eq!(name(disposition, kind).as_deref(), expected, "{disposition} {kind}");
         }
     }
 

@@ -1,7 +1,7 @@
-//! What stands inside a message: multipart, encodings, character sets, message/cpim.
+//! What stands inside a message: multipart, encodings, character sets, message/cpim, receipts, is-composing.
 //!
 //! Everything is bytes until a charset has been looked at, every list and every growth has a limit with a
-//! name, and nothing is fetched: a URL in a body is text (RFC 4483 is not done).
+//! name, and nothing is fetched: a URL in a body is text, and content that lies elsewhere ([`ExternalBody`]) stays there.
 //!
 //! ```
 //! use aldis_sip::body::{Content, Multipart};
@@ -17,11 +17,15 @@
 //! ```
 
 mod charset;
+pub mod composing;
 pub mod cpim;
 mod encoding;
+mod external;
+pub mod imdn;
 mod mime;
 mod multipart;
 mod part;
+mod xml;
 
 #[cfg(test)]
 mod properties;
@@ -30,6 +34,8 @@ pub use charset::{DecodedText, decode_text};
 pub use encoding::{
     ACCEPT_ENCODING, EncodingError, MAX_CODINGS, MAX_DECODED, decode_content, decode_transfer,
 };
-pub use mime::{HeaderError, MAX_PART_HEADERS, MAX_TYPE_PARAMETERS, MediaType, MimeHeaders};
+pub use external::{ExternalBody, ExternalBodyError, MAX_URL};
+pub use mime::{HeaderError, MAX_FILE_NAME, MAX_PART_HEADERS, MAX_TYPE_PARAMETERS, MediaType, MimeHeaders};
 pub use multipart::{MAX_BOUNDARY, MAX_DEPTH, MAX_PARTS, MAX_SIZE, Multipart, MultipartError, NotUnderstood};
 pub use part::{Content, Disposition, Part};
+pub use xml::{MAX_XML, MAX_XML_DEPTH, MAX_XML_ELEMENTS, XmlError};
