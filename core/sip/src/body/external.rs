@@ -242,7 +242,9 @@ mod tests {
 
     #[test]
     fn what_is_not_said_is_not_known() {
-        let read = read("message/external-body;access-type=url;url=\"x:y\";expiration=\"soon\";size=many", b"").unwrap();
+        let read =
+            read("message/external-body;access-type=url;url=\"x:y\";expiration=\"soon\";size=many", b"")
+                .unwrap();
         assert_eq!((read.expires(), read.size(), read.hash()), (None, None, None));
         assert!(read.content_type().is("application", "octet-stream"));
         assert_eq!(read.disposition().kind, "render");

@@ -79,9 +79,7 @@ impl MimeHeaders {
     pub fn media_type(&self) -> MediaType {
         match self.get("Content-Type") {
             None => MediaType::new("text", "plain"),
-            Some(value) => {
-                MediaType::parse(value).unwrap_or_else(MediaType::octets)
-            }
+            Some(value) => MediaType::parse(value).unwrap_or_else(MediaType::octets),
         }
     }
 

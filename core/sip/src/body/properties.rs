@@ -101,6 +101,41 @@ fn multipart() -> impl Strategy<Value = Multipart> {
     vec(part, 1..5).prop_map(|parts| Multipart::new("mixed", "outer(7c2e)", parts).unwrap())
 }
 
+const XML_PIECES: &[&str] = &[
+    "<imdn>",
+    "</imdn>",
+    "<isComposing>",
+    "</isComposing>",
+    "<message-id>",
+    "</message-id>",
+    "<state>",
+    "</state>",
+    "<status>",
+    "</status>",
+    "<delivery-notification>",
+    "</delivery-notification>",
+    "<delivered/>",
+    " xmlns='urn:x'",
+    "active",
+    "&lt;",
+    "&#x0;",
+    "&#xD800;",
+    "&x;",
+    "<!DOCTYPE",
+    "[",
+    "]>",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "<?xml",
+    "?>",
+    "<",
+    ">",
+    "\u{0}",
+    "é",
+];
+
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(body in vec(any::<u8>(), 0..200)) {
@@ -115,6 +150,12 @@ proptest! {
         for charset in [None, Some("utf-16"), Some("iso-2022-jp"), Some("gb18030")] {
             let _ = decode_text(charset, &body);
         }
+        let _ = (imdn::Imdn::parse(&body), composing::IsComposing::parse(&body));
+    }
+
+    #[test]
+    fn anything_like_xml_is_read_without_panic(body in like(XML_PIECES)) {
+        let _ = (imdn::Imdn::parse(&body), composing::IsComposing::parse(&body));
     }
 
     #[test]

@@ -173,7 +173,8 @@ mod tests {
 
     #[test]
     fn character_references_and_the_five_entities_are_read_and_no_others() {
-        let root = read(b"<r><a>&lt;&amp;&gt;&quot;&apos;&#x41;&#66;<![CDATA[<&]]></a></r>", "", "r").unwrap();
+        let root =
+            read(b"<r><a>&lt;&amp;&gt;&quot;&apos;&#x41;&#66;<![CDATA[<&]]></a></r>", "", "r").unwrap();
         assert_eq!(root.text_of("a"), Some("<&>\"'AB<&"));
         assert_eq!(read(b"<r><a>&nbsp;</a></r>", "", "r"), Err(XmlError::Declarations));
     }
@@ -196,7 +197,9 @@ mod tests {
 
     #[test]
     fn what_is_not_well_formed_is_not_read() {
-        for document in ["", "<r>", "<r></s>", "</r>", "<r/><r/>", "<r", "r", "<s/>", "<r>&#x110000;</r>", "<r>&"] {
+        for document in
+            ["", "<r>", "<r></s>", "</r>", "<r/><r/>", "<r", "r", "<s/>", "<r>&#x110000;</r>", "<r>&"]
+        {
             assert!(read(document.as_bytes(), "", "r").is_err(), "{document:?}");
         }
         assert_eq!(read(b"<r>\xff</r>", "", "r"), Err(XmlError::NotUtf8));

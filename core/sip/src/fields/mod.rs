@@ -4,6 +4,7 @@
 //! [`crate::Message::all`] do the rest.
 
 mod addresses;
+pub(crate) mod calendar;
 mod event;
 mod media;
 mod names;

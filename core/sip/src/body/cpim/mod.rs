@@ -16,10 +16,12 @@
 //! ```
 
 mod address;
+mod date_time;
 mod escape;
 mod header;
 
 pub use address::Address;
+pub use date_time::{read_date_time, write_date_time};
 pub use header::Header;
 
 use super::mime::line_at;
