@@ -121,7 +121,7 @@ impl Phone {
 
     /// The system says that the network changed: the connection is replaced at once.
     pub fn network_changed(&self) {
-        self.inner.phone.network_changed();
+        self.inner.phone.network_changed(aldis::net::NetworkChange::default());
     }
 
     /// Hands a text over and gives its identifier. Its states come as [`Event::Outgoing`]; the last one is final.

@@ -126,6 +126,13 @@ impl Config {
         self
     }
 
+    /// Finds the server with this resolver. Phones of one process that are given clones of one resolver share its cache,
+    /// and what [`NetworkChange`](crate::net::NetworkChange) tells one of them.
+    pub fn resolve_with(mut self, resolver: Resolver) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
     /// Whom to trust, and what must be proven: roots, server names, pins, revocation, level.
     ///
     /// Unless revocation is `off`, the lists that the issuers of the server's certificates publish (over plain HTTP, their

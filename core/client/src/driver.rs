@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::event::{Connected, ConnectionState, Event, Incoming, Trouble};
 use crate::link::{Arrival, Link};
 use crate::net::clock::{mono_now, wall_now};
-use crate::net::{ConnectFailure, ConnectRequest, Connection, Route, connect};
+use crate::net::{ConnectFailure, ConnectRequest, Connection, NetworkChange, Route, connect};
 use crate::queue::Queue;
 use crate::trace::{Trace, Tracer};
 use crate::watch::Watch;
@@ -34,7 +34,7 @@ pub(crate) enum Command {
         user: String,
         password: Secret,
     },
-    NetworkChanged,
+    NetworkChanged(NetworkChange),
     Send {
         message: Box<NewMessage>,
         taken: oneshot::Sender<Result<MessageId, SendRefused>>,
@@ -224,7 +224,10 @@ impl Driver {
             Command::Register => self.agent.register(now),
             Command::Unregister => self.agent.unregister(now),
             Command::SetCredentials { user, password } => self.agent.set_credentials(now, &user, password),
-            Command::NetworkChanged => self.agent.network_changed(now),
+            Command::NetworkChanged(change) => {
+                self.request.network_changed(&change);
+                self.agent.network_changed(now);
+            }
             Command::Withdraw(id) => self.agent.withdraw(now, id),
             Command::ShutDown => self.agent.shut_down(now),
             Command::Send { message, taken, done } => {

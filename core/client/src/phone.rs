@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::driver::{Command, Driver};
 use crate::event::Event;
+use crate::net::NetworkChange;
 use crate::queue::Queue;
 use aldis_agent::{MessageId, NewMessage, OutgoingState, SendRefused};
 use aldis_sip::Secret;
@@ -95,9 +96,9 @@ impl Phone {
         self.command(Command::SetCredentials { user: user.into(), password: password.into() });
     }
 
-    /// The system says that the network changed: the connection is replaced at once.
-    pub fn network_changed(&self) {
-        self.command(Command::NetworkChanged);
+    /// The system says that the network changed: the connection is replaced at once, and DNS is asked anew.
+    pub fn network_changed(&self, change: NetworkChange) {
+        self.command(Command::NetworkChanged(change));
     }
 
     /// Hands a message over. Its states come as [`Event::Outgoing`]; the last one is final.

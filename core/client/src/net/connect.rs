@@ -1,6 +1,5 @@
 //! From an identity to a connection that has proven it. No SIP byte is written here.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,7 +13,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::clock::wall_now;
-use super::race::{AttemptError, Candidates, ConnectError, Pace, connect_tcp};
+use super::failure::{ConnectFailure, Untrusted};
+use super::lanes::{Lane, Lanes, Step};
+use super::memory::{Fault, Memory};
+use super::race::{AttemptError, ConnectError, Pace};
 use super::resolve::Resolver;
 use super::resolve_error::{Question, RecordType, ResolveError};
 use super::revocation::{Case, Revocation};
@@ -53,8 +55,19 @@ pub struct ConnectRequest {
     pub deadlines: Deadlines,
     /// The intervals between attempts.
     pub pace: Pace,
-    /// Addresses that failed above TLS (a 503, or no response to a request): tried after all others (DNS-08).
+    /// Addresses that the caller would rather not have, since another flow of the phone is there: tried after all others,
+    /// and another target host before another address of the same.
     pub avoid: Vec<SocketAddr>,
+    /// What failed lately. Clones of the request share it.
+    pub memory: Arc<Memory>,
+}
+
+/// What an app knows of the network that the device is in now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkChange {
+    /// The network's DNS servers; empty where the app does not know them. [`Resolver::platform`] asks them for SRV and
+    /// NAPTR records, of which the platform's own function knows nothing; other resolvers have servers of their own.
+    pub dns_servers: Vec<SocketAddr>,
 }
 
 /// Where to look for a server.
@@ -105,7 +118,22 @@ impl ConnectRequest {
             deadlines: Deadlines::default(),
             pace: Pace::default(),
             avoid: Vec::new(),
+            memory: Arc::default(),
         }
+    }
+
+    /// The server at `address` failed above TLS: it answered 503, or nothing at all until Timer F (DNS-08). Its host is
+    /// tried last for as long as [`Fault::lasts`] says, and DNS is asked anew (REG-17). For all clones of this request.
+    pub fn server_failed(&self, address: SocketAddr, fault: Fault) {
+        self.memory.server_failed(address, fault);
+        self.resolver.forget();
+    }
+
+    /// The device is in another network: what was learnt of DNS and of servers is forgotten, for all clones of this
+    /// request.
+    pub fn network_changed(&self, change: &NetworkChange) {
+        self.memory.clear();
+        self.resolver.network_changed(change.dns_servers.clone());
     }
 }
 
@@ -167,95 +195,6 @@ pub struct Connection {
     pub refused: Vec<Untrusted>,
 }
 
-/// A server that is not trusted.
-#[derive(Clone, Debug)]
-pub struct Untrusted {
-    /// The judgement, a refusal.
-    pub verdict: Box<Verdict>,
-    /// The address.
-    pub address: SocketAddr,
-    /// The place that led to it.
-    pub target: Target,
-}
-
-/// Why there is no connection. When several servers failed in several ways, it is the one that a user should hear of
-/// first: the order of the variants.
-#[derive(Clone, Debug)]
-pub enum ConnectFailure {
-    /// A server answered and did not prove the identity. It has received no SIP byte.
-    Untrusted(Box<Untrusted>),
-    /// TCP connected, and TLS failed for another reason than the certificate.
-    Tls {
-        /// The reason.
-        cause: TlsCause,
-        /// The address.
-        address: SocketAddr,
-        /// The place that led to it.
-        target: Box<Target>,
-    },
-    /// No address could be connected to.
-    Connect(ConnectError),
-    /// DNS named no address.
-    Dns(ResolveError),
-}
-
-impl ConnectFailure {
-    /// Whether trying again later may succeed without anybody changing a record, a certificate or a setting.
-    pub fn may_pass(&self) -> bool {
-        match self {
-            // It may be a network's login page; the agent still waits longer than after a refused connection.
-            Self::Untrusted(_) => true,
-            Self::Tls { cause, .. } => !matches!(cause, TlsCause::Setup { .. }),
-            Self::Connect(_) => true,
-            Self::Dns(error) => error.may_pass(),
-        }
-    }
-
-    /// What to do about it, in a sentence or two.
-    pub fn advice(&self) -> String {
-        match self {
-            Self::Untrusted(untrusted) => {
-                untrusted.verdict.findings().first().map(|finding| finding.advice.clone()).unwrap_or_default()
-            }
-            Self::Tls { cause, .. } => cause.advice().into(),
-            Self::Connect(_) => {
-                "Check the network connection, and the server's name and port; a firewall may block the port."
-                    .into()
-            }
-            Self::Dns(error) => error.advice().into(),
-        }
-    }
-}
-
-impl fmt::Display for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server at {} is not trusted", self.address)?;
-        match self.verdict.findings().first() {
-            Some(finding) => write!(
-                f,
-                ": {} (expected {}, found {})",
-                finding.code.as_str(),
-                finding.expected,
-                finding.found
-            ),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for ConnectFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Untrusted(untrusted) => untrusted.fmt(f),
-            Self::Tls { cause, address, .. } => write!(f, "no TLS with {address}: {cause}"),
-            Self::Connect(error) => write!(f, "no connection: {error}"),
-            Self::Dns(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ConnectFailure {}
-
 /// Finds the server, connects, and makes sure that it is the one.
 ///
 /// Each target is raced in turn, and each of its addresses until one proves the identity (DNS-08). Dropping the future
@@ -267,26 +206,27 @@ pub async fn connect(request: &ConnectRequest) -> Result<Connection, ConnectFail
     let deadline = Instant::now() + request.deadlines.total;
     let mut search =
         Search { request, deadline, asked: Vec::new(), handshakes: 0, failures: Failures::default() };
-    let targets = search.targets().await?;
-    let mut avoided = Vec::new();
-    for target in targets {
-        let mut candidates = match request.resolver.candidates(&target) {
-            Ok(candidates) => candidates.avoiding(&request.avoid),
-            Err(error) => {
-                search.failures.dns(error);
-                continue;
-            }
-        };
-        if let Some(connection) = search.try_candidates(&target, &mut candidates).await {
-            return Ok(connection);
+    let targets = match search.targets().await {
+        Ok(targets) => targets,
+        Err(failure) => {
+            request.resolver.forget();
+            return Err(failure);
         }
-        avoided.push((target, candidates.avoided()));
-    }
-    for (target, mut candidates) in avoided {
-        if let Some(connection) = search.try_candidates(&target, &mut candidates).await {
-            return Ok(connection);
+    };
+    let mut lanes = Lanes::new(request, targets, deadline);
+    loop {
+        match lanes.step().await {
+            Step::Open(lane, stream, address) => match search.prove(lane, stream, address).await {
+                Ok(connection) => return Ok(connection),
+                Err(lane) if search.handshakes < MAX_HANDSHAKES => lanes.go_on(lane),
+                Err(_) => break,
+            },
+            Step::Failed { target, error, resolve } => search.no_tcp(&target, error, resolve),
+            Step::Over => break,
         }
     }
+    request.resolver.forget();
+    request.memory.clear();
     Err(search.failures.into_failure(&search.asked))
 }
 
@@ -366,51 +306,57 @@ impl Search<'_> {
         Ok(resolution.targets)
     }
 
-    /// Tries the addresses of one target, one after the other above TCP, until one proves the identity.
-    async fn try_candidates(&mut self, target: &Target, candidates: &mut Candidates) -> Option<Connection> {
-        while !candidates.is_exhausted() && self.handshakes < MAX_HANDSHAKES {
-            let now = Instant::now();
-            if now >= self.deadline {
-                return None;
+    /// Makes sure of who is at the other end of a connection.
+    async fn prove(
+        &mut self,
+        mut lane: Box<Lane>,
+        stream: TcpStream,
+        address: SocketAddr,
+    ) -> Result<Connection, Box<Lane>> {
+        self.handshakes += 1;
+        let (memory, target) = (&self.request.memory, lane.target.clone());
+        let proven = match self.handshake(stream, address, &target).await {
+            Ok(connection) => self.pass_gate(connection).await,
+            Err(failed) => Err(failed),
+        };
+        let fault = match proven {
+            Ok(mut connection) => {
+                memory.connected(&target, address);
+                connection.refused = std::mem::take(&mut self.failures.untrusted);
+                return Ok(connection);
             }
-            let until = self.deadline.min(now + self.request.deadlines.connect);
-            let (stream, address) = match connect_tcp(candidates, &self.request.pace, until).await {
-                Ok(connected) => connected,
-                Err(error) => {
-                    if let Some(error) = candidates.resolve_error() {
-                        let by_srv = matches!(target.origin, Origin::Srv { .. });
-                        self.failures.dns(error.clone().domain_is_known(by_srv));
-                    } else if error.attempts.is_empty() {
-                        self.failures.dns(unanswered(target));
-                    }
-                    tracing::debug!(%target, %error, "no TCP connection");
-                    self.failures.attempts.extend(error.attempts);
-                    return None;
-                }
-            };
-            self.handshakes += 1;
-            let shaken = self.handshake(stream, address, target).await;
-            let proven = match shaken {
-                Ok(connection) => self.pass_gate(connection).await,
-                Err(failed) => Err(failed),
-            };
-            match proven {
-                Ok(mut connection) => {
-                    connection.refused = std::mem::take(&mut self.failures.untrusted);
-                    return Some(connection);
-                }
-                Err(Failed::Untrusted(verdict)) => {
-                    tracing::debug!(%target, %address, code = ?verdict.code(), "the server is not trusted");
-                    self.failures.untrusted.push(Untrusted { verdict, address, target: target.clone() });
-                }
-                Err(Failed::Tls { cause, .. }) => {
-                    tracing::debug!(%target, %address, %cause, "no TLS");
-                    let target = Box::new(target.clone());
-                    self.failures.tls.get_or_insert(ConnectFailure::Tls { cause, address, target });
-                }
+            Err(Failed::Untrusted(verdict)) => {
+                tracing::debug!(%target, %address, code = ?verdict.code(), "the server is not trusted");
+                self.failures.untrusted.push(Untrusted { verdict, address, target });
+                Fault::NotTrusted
             }
+            Err(Failed::Tls { cause, .. }) => {
+                tracing::debug!(%target, %address, %cause, "no TLS");
+                let fault = match cause {
+                    TlsCause::Silent => Fault::Silent,
+                    TlsCause::Closed | TlsCause::Broken(_) => Fault::Refused,
+                    _ => Fault::NotTrusted,
+                };
+                let target = Box::new(target);
+                self.failures.tls.get_or_insert(ConnectFailure::Tls { cause, address, target });
+                fault
+            }
+        };
+        memory.address_failed(address, fault);
+        lane.failed(fault);
+        Err(lane)
+    }
+
+    /// No address of a place could be connected to.
+    fn no_tcp(&mut self, target: &Target, error: ConnectError, resolve: Option<ResolveError>) {
+        tracing::debug!(%target, %error, "no TCP connection");
+        if let Some(resolve) = resolve {
+            let by_srv = matches!(target.origin, Origin::Srv { .. });
+            self.failures.dns(resolve.domain_is_known(by_srv));
+        } else if error.attempts.is_empty() {
+            self.failures.dns(unanswered(target));
         }
-        None
+        self.failures.attempts.extend(error.attempts);
     }
 
     /// A handshake that offers the post-quantum group, and if that fails in a way for which its size may be to blame,

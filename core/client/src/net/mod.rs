@@ -4,8 +4,12 @@
 //! whole folder, from the account to the TLS verifier, and no answer touches it.
 
 mod address;
+mod cache;
 pub mod clock;
 mod connect;
+mod failure;
+mod lanes;
+mod memory;
 mod race;
 mod resolve;
 mod resolve_error;
@@ -19,11 +23,13 @@ mod tls_failure;
 #[cfg(test)]
 mod testing;
 
-pub use connect::{ConnectFailure, ConnectRequest, Connection, Deadlines, Route, Stream, Untrusted, connect};
+pub use connect::{ConnectRequest, Connection, Deadlines, NetworkChange, Route, Stream, connect};
+pub use failure::{ConnectFailure, Untrusted};
+pub use memory::{Fault, Memory};
 pub use race::{AttemptError, Candidates, ConnectError, Pace, Reason, connect_tcp};
 pub use resolve::{Resolution, Resolver};
 pub use resolve_error::{Question, RecordType, ResolveError};
 pub use revocation::Revocation;
-pub use target::{Host, Origin, SIPS_PORT, Target};
+pub use target::{Host, Origin, SIPS_PORT, Target, Unasked};
 pub use tls::{ClientCertificateUse, PostQuantum, TlsFacts, TlsOptions, TlsVersion};
 pub use tls_failure::{Alert, TlsCause};

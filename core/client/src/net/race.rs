@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -24,6 +25,8 @@ pub struct Pace {
     pub minimum: Duration,
     /// How long IPv4 waits for the IPv6 answer after its own: Resolution Delay.
     pub resolution: Duration,
+    /// How long one place stays alone in silence before the next joins: Maximum Connection Attempt Delay.
+    pub failover: Duration,
 }
 
 impl Default for Pace {
@@ -32,6 +35,7 @@ impl Default for Pace {
             stagger: Duration::from_millis(250),
             minimum: Duration::from_millis(10),
             resolution: Duration::from_millis(50),
+            failover: Duration::from_secs(2),
         }
     }
 }
@@ -52,10 +56,13 @@ pub struct Candidates {
     last: Option<SocketAddr>,
     /// What the questions' failures say together.
     failure: Option<ResolveError>,
-    /// Addresses that are not to be tried, and those of them that turned up.
-    avoid: Vec<SocketAddr>,
+    /// Which addresses are not to be tried, and those that turned up.
+    avoid: Option<Avoid>,
     avoided: Vec<SocketAddr>,
 }
+
+/// Whether an address is to be set aside.
+type Avoid = Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>;
 
 type Answer = Result<Vec<SocketAddr>, ResolveError>;
 
@@ -85,11 +92,11 @@ impl Candidates {
         candidates
     }
 
-    /// Sets `avoid` aside: [`Candidates::avoided`] has those of them that are addresses of this host.
-    pub(super) fn avoiding(mut self, avoid: &[SocketAddr]) -> Self {
-        self.avoid = avoid.to_vec();
-        self.avoided = self.waiting.iter().copied().filter(|address| avoid.contains(address)).collect();
-        self.waiting.retain(|address| !avoid.contains(address));
+    /// Sets aside what `avoid` says, now and when answers come: [`Candidates::avoided`] has it.
+    pub(super) fn avoiding(mut self, avoid: Avoid) -> Self {
+        let (avoided, waiting): (Vec<_>, Vec<_>) =
+            self.waiting.into_iter().partition(|address| avoid(*address));
+        (self.avoided, self.waiting, self.avoid) = (avoided, waiting.into(), Some(avoid));
         self
     }
 
@@ -141,7 +148,7 @@ impl Candidates {
         for address in addresses {
             if !self.seen.contains(&address) {
                 self.seen.push(address);
-                if self.avoid.contains(&address) {
+                if self.avoid.as_ref().is_some_and(|avoid| avoid(address)) {
                     self.avoided.push(address);
                 } else {
                     self.waiting.push_back(address);

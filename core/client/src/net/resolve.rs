@@ -1,28 +1,33 @@
 //! From a domain to the places where its SIP server may be (RFC 3263 §4), always for TLS over TCP.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aldis_sip::Domain;
-use futures_util::future::{BoxFuture, join};
+use futures_util::future::{BoxFuture, Either, select};
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::rdata::NAPTR;
 use hickory_resolver::proto::rr::{self, Name, RData};
 use hickory_resolver::{Hosts, TokioResolver};
 use tokio::time::timeout;
 
+use super::cache::{Known, Shared};
 use super::race::Candidates;
 use super::resolve_error::{Question, RecordType, ResolveError};
 use super::srv::{self, Srv};
-use super::target::{Host, Origin, SIPS_PORT, Target};
+use super::target::{Host, Origin, SIPS_PORT, Target, Unasked};
 
 /// Servers tried for one domain. A zone may list more; who cannot reach these will not reach the rest.
 const MAX_TARGETS: usize = 16;
 /// NAPTR records followed, in their order.
 const MAX_NAPTR: usize = 4;
+/// Records taken from one answer.
+const MAX_RECORDS: usize = 64;
 /// Addresses taken from one answer.
 const MAX_ADDRESSES: usize = 16;
 /// How long one DNS server is waited for before the question is sent again.
@@ -31,16 +36,19 @@ const RESEND_AFTER: Duration = Duration::from_secs(2);
 const QUESTION_LIMIT: Duration = Duration::from_secs(5);
 /// How long NAPTR is waited for. Some home routers never answer this type; the SRV question runs beside it.
 const NAPTR_LIMIT: Duration = Duration::from_secs(2);
+/// How long NAPTR is waited for once the usual SRV records are there: both questions left at the same time, and a server
+/// that answers one and not the other mostly never will.
+const NAPTR_GRACE: Duration = Duration::from_millis(250);
 /// The service of RFC 3263 §4.1 that is SIP over TLS over TCP. `SIP+D2T` and `SIP+D2U` lead to plain text (DNS-03).
 const SIPS_OVER_TCP: &str = "SIPS+D2T";
 
-/// Asks DNS for SIP servers.
-///
-/// Nothing is kept between questions: the system's configuration is read anew each time, since a phone changes its
-/// network, and a cache whose clock stands still in sleep would serve stale answers.
+/// Asks DNS for SIP servers, and keeps the answers for as long as they allow, by a clock that counts sleep, until
+/// [`Resolver::forget`] or [`Resolver::network_changed`]. Clones share what they know. The system's configuration is read
+/// anew each time that something has to be asked, since a device changes its network.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     source: Source,
+    shared: Arc<Shared>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,7 +58,7 @@ enum Source {
     System,
     /// These DNS servers and nothing else.
     Servers(Vec<SocketAddr>),
-    /// The platform's own function, which knows addresses only.
+    /// The platform's own function, which knows addresses only; the network's servers for the rest, if they are known.
     Platform,
 }
 
@@ -64,25 +72,42 @@ pub struct Resolution {
 }
 
 impl Resolver {
-    /// The system's DNS servers and hosts file. On Android and iOS, which do not tell apps their DNS servers, it is
-    /// [`Resolver::platform`]: apps there that need SRV records pass the network's servers to [`Resolver::servers`].
+    /// The system's DNS servers and hosts file. On Android and iOS, which do not tell apps their DNS servers in a way that
+    /// a library can ask for, it is [`Resolver::platform`].
     pub fn system() -> Self {
         #[cfg(not(any(target_os = "android", target_os = "ios")))]
-        return Self { source: Source::System };
+        return Self::with(Source::System, Shared::default());
         #[cfg(any(target_os = "android", target_os = "ios"))]
-        Self::platform()
+        Self::platform([])
     }
 
     /// These DNS servers instead of the system's; no hosts file.
     pub fn servers(servers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        Self { source: Source::Servers(servers.into_iter().collect()) }
+        Self::with(Source::Servers(servers.into_iter().collect()), Shared::default())
     }
 
-    /// The platform's own resolver, with whatever it knows besides DNS (hosts file, mDNS, a VPN's names, NAT64). It
-    /// answers for addresses only, so that a domain is found by its own addresses and [`SIPS_PORT`], or not at all.
-    /// Its question runs on a thread of its own, and cannot be called back when nobody waits for it any more.
-    pub fn platform() -> Self {
-        Self { source: Source::Platform }
+    /// The platform's own resolver for addresses, with whatever it knows besides DNS (hosts file, mDNS, a VPN's names,
+    /// NAT64). Its question runs on a thread of its own, and cannot be called back when nobody waits for it any more.
+    ///
+    /// It knows no SRV and NAPTR records: for those the network's `dns_servers` are asked, which
+    /// [`Resolver::network_changed`] replaces. Without them, or when they do not answer, the domain's own addresses and
+    /// [`SIPS_PORT`] are what is left, and [`Origin::Unasked`] says so.
+    pub fn platform(dns_servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self::with(Source::Platform, Shared::with_dns_servers(dns_servers.into_iter().collect()))
+    }
+
+    fn with(source: Source, shared: Shared) -> Self {
+        Self { source, shared: Arc::new(shared) }
+    }
+
+    /// Throws the kept answers away: where they led, nothing works any more (REG-17).
+    pub fn forget(&self) {
+        self.shared.forget();
+    }
+
+    /// Throws the kept answers away: the device is in another network, whose DNS servers are these, if they are known.
+    pub fn network_changed(&self, dns_servers: Vec<SocketAddr>) {
+        self.shared.network_changed(dns_servers);
     }
 
     /// Where the SIP servers of `host` may be, in the order in which they are to be tried (RFC 3263 §4.1, §4.2). With
@@ -109,13 +134,37 @@ impl Resolver {
             (Host::Name(_), Some(port)) => return Ok(only(Origin::Port, port)),
             (Host::Name(domain), None) => domain,
         };
-        let Some(session) = self.session()? else {
-            return Ok(only(Origin::Fallback, SIPS_PORT));
-        };
-        if is_localhost(domain) || session.in_hosts_file(domain).is_some() {
+        if is_localhost(domain) {
+            return Ok(only(Origin::HostsFile, SIPS_PORT));
+        }
+        if let Source::Platform = self.source {
+            return self.platform_targets(domain, draw).await;
+        }
+        let session = self.session()?;
+        if session.in_hosts_file(domain).is_some() {
             return Ok(only(Origin::HostsFile, SIPS_PORT));
         }
         session.find(domain, draw).await
+    }
+
+    /// As [`Resolver::targets`], where SRV records may be out of reach although addresses are not.
+    async fn platform_targets(
+        &self,
+        domain: &Domain,
+        draw: &mut (dyn FnMut(u32) -> u32 + Send),
+    ) -> Result<Resolution, ResolveError> {
+        let fallback = |why| Resolution {
+            targets: vec![Target::of_domain(domain, Origin::Unasked(why))],
+            asked: Vec::new(),
+        };
+        let servers = self.shared.dns_servers();
+        if servers.is_empty() {
+            return Ok(fallback(Unasked::NoDnsServers));
+        }
+        match self.session_with(&servers)?.find(domain, draw).await {
+            Err(error) if error.may_pass() => Ok(fallback(Unasked::Failed(error))),
+            found => found,
+        }
     }
 
     /// The addresses of `host`, both families, in the order in which they are to be tried (RFC 6724, RFC 8305 §4).
@@ -141,9 +190,10 @@ impl Resolver {
         };
         let port = target.port;
         let with_port = move |ip: IpAddr| SocketAddr::new(ip, port);
-        let Some(session) = self.session()? else {
+        if let Source::Platform = self.source {
             return Ok(Candidates::asking([platform_addresses(name.clone(), port)]));
-        };
+        }
+        let session = self.session()?;
         if let Some(known) = session.in_hosts_file(name) {
             return Ok(Candidates::known(known.into_iter().map(with_port)));
         }
@@ -159,10 +209,8 @@ impl Resolver {
         Ok(Candidates::asking([ask(RecordType::Aaaa), ask(RecordType::A)]))
     }
 
-    /// `None` for the platform's resolver, which has none.
-    fn session(&self) -> Result<Option<Session>, ResolveError> {
-        let (config, options, hosts) = match &self.source {
-            Source::Platform => return Ok(None),
+    fn session(&self) -> Result<Session, ResolveError> {
+        match &self.source {
             #[cfg(not(any(target_os = "android", target_os = "ios")))]
             Source::System => {
                 // Without a readable configuration the hosts file still counts.
@@ -171,15 +219,18 @@ impl Resolver {
                         tracing::debug!(%error, "the system's DNS configuration cannot be read");
                         Default::default()
                     });
-                (config, options, Hosts::from_system().unwrap_or_default())
+                let hosts = Hosts::from_system().unwrap_or_default();
+                Session::new(config, options, hosts, self.shared.clone())
             }
-            Source::Servers(servers) => {
-                let servers = servers.iter().map(|server| server_config(*server)).collect();
-                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-                (config, ResolverOpts::default(), Hosts::default())
-            }
-        };
-        Session::new(config, options, hosts).map(Some)
+            Source::Servers(servers) => self.session_with(servers),
+            Source::Platform => self.session_with(&self.shared.dns_servers()),
+        }
+    }
+
+    fn session_with(&self, servers: &[SocketAddr]) -> Result<Session, ResolveError> {
+        let servers = servers.iter().map(|server| server_config(*server)).collect();
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+        Session::new(config, ResolverOpts::default(), Hosts::default(), self.shared.clone())
     }
 }
 
@@ -209,7 +260,9 @@ fn platform_addresses(name: Domain, port: u16) -> BoxFuture<'static, Result<Vec<
 #[derive(Clone)]
 struct Session {
     dns: TokioResolver,
-    hosts: std::sync::Arc<Hosts>,
+    hosts: Arc<Hosts>,
+    shared: Arc<Shared>,
+    era: u64,
 }
 
 /// What the SRV question of one service name found.
@@ -223,16 +276,23 @@ enum Service {
 }
 
 impl Session {
-    fn new(config: ResolverConfig, mut options: ResolverOpts, hosts: Hosts) -> Result<Self, ResolveError> {
+    fn new(
+        config: ResolverConfig,
+        mut options: ResolverOpts,
+        hosts: Hosts,
+        shared: Arc<Shared>,
+    ) -> Result<Self, ResolveError> {
         options.timeout = RESEND_AFTER;
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
-        options.preserve_intermediates = false;
+        // The times of aliases count too.
+        options.preserve_intermediates = true;
         let dns = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
             .with_options(options)
             .build()
             .map_err(|error| ResolveError::NoServer { detail: error.to_string() })?;
-        Ok(Session { dns, hosts: std::sync::Arc::new(hosts) })
+        let era = shared.era();
+        Ok(Session { dns, hosts: Arc::new(hosts), shared, era })
     }
 
     /// The addresses by which the hosts file names `domain`: an entry of one family answers for both.
@@ -259,7 +319,7 @@ impl Session {
             vec![question(RecordType::Naptr, domain.as_str()), question(RecordType::Srv, &default_service)];
         // The usual domain has no NAPTR records. Its SRV question runs at the same time: it is needed in most cases,
         // and costs a round trip in none.
-        let (services, default) = join(self.naptr(domain), self.srv(&default_service)).await;
+        let (services, default) = self.services(domain, &default_service).await;
         let mut default = Some(default);
         let mut off = None;
         for name in services {
@@ -293,10 +353,25 @@ impl Session {
             Some(Service::Off) => Err(ResolveError::ServiceOff { service: default_service }),
             Some(Service::Failed(error)) => Err(error),
             Some(Service::None) | None => {
-                let target =
-                    Target { host: Host::Name(domain.clone()), port: SIPS_PORT, origin: Origin::Fallback };
-                Ok(Resolution { targets: vec![target], asked })
+                Ok(Resolution { targets: vec![Target::of_domain(domain, Origin::Fallback)], asked })
             }
+        }
+    }
+
+    /// NAPTR and the usual SRV question at once.
+    async fn services(&self, domain: &Domain, default_service: &str) -> (Vec<String>, Service) {
+        let (naptr, default) = (pin!(self.naptr(domain)), pin!(self.srv(default_service)));
+        match select(naptr, default).await {
+            Either::Left((services, default)) => (services, default.await),
+            Either::Right((default @ Service::Records(_), naptr)) => {
+                let services = timeout(NAPTR_GRACE, naptr).await.unwrap_or_else(|_| {
+                    tracing::debug!(%domain, "no answer to the question for NAPTR records");
+                    self.keep_unanswered(RecordType::Naptr, domain.as_str());
+                    Vec::new()
+                });
+                (services, default)
+            }
+            Either::Right((default, naptr)) => (naptr.await, default),
         }
     }
 
@@ -311,8 +386,8 @@ impl Session {
                 return Vec::new();
             }
         };
-        let mut usable: Vec<NAPTR> = records
-            .into_iter()
+        let mut usable: Vec<&NAPTR> = records
+            .iter()
             .filter_map(|record| match record {
                 RData::NAPTR(naptr) => Some(naptr),
                 _ => None,
@@ -335,7 +410,7 @@ impl Session {
             Err(ResolveError::NoRecords { .. }) => return Service::None,
             Err(error) => return Service::Failed(error),
         };
-        let records = records.into_iter().filter_map(|record| match record {
+        let records = records.iter().filter_map(|record| match record {
             RData::SRV(srv) => Some(srv),
             _ => None,
         });
@@ -355,8 +430,21 @@ impl Session {
         }
     }
 
-    async fn ask(&self, record: RecordType, name: &str, limit: Duration) -> Result<Vec<RData>, ResolveError> {
+    /// The records of one kind, from what is known or by asking.
+    async fn ask(
+        &self,
+        record: RecordType,
+        name: &str,
+        limit: Duration,
+    ) -> Result<Arc<[RData]>, ResolveError> {
         let question = Question { record, name: name.into() };
+        let none = |domain_exists| ResolveError::NoRecords { asked: vec![question.clone()], domain_exists };
+        match self.shared.known(record, name) {
+            Some(Known::Records(records)) => return Ok(records),
+            Some(Known::None { domain_exists }) => return Err(none(domain_exists)),
+            Some(Known::Unanswered) => return Err(ResolveError::Timeout { asked: vec![question] }),
+            None => {}
+        }
         // An absolute name: a search list would make the same domain another one in each network.
         let name = absolute(name).ok_or_else(|| ResolveError::InvalidName { name: name.into() })?;
         let kind = match record {
@@ -366,17 +454,50 @@ impl Session {
             RecordType::A => rr::RecordType::A,
         };
         let answer = timeout(limit, self.dns.lookup(name, kind)).await.unwrap_or(Err(NetError::Timeout));
-        let none = |domain_exists| ResolveError::NoRecords { asked: vec![question.clone()], domain_exists };
-        let records: Vec<RData> = match answer {
-            Ok(lookup) => lookup
-                .answers()
-                .iter()
-                .filter(|record| record.record_type() == kind)
-                .map(|record| record.data.clone())
-                .collect(),
-            Err(error) => return Err(none(ResolveError::no_records_or(&error, &question)?)),
+        let lookup = match answer {
+            Ok(lookup) => lookup,
+            Err(error) => {
+                let negative = negative_ttl(&error);
+                return Err(match ResolveError::no_records_or(&error, &question) {
+                    Ok(domain_exists) => {
+                        self.keep(question.clone(), Known::None { domain_exists }, negative);
+                        none(domain_exists)
+                    }
+                    Err(error @ ResolveError::Timeout { .. }) if record == RecordType::Naptr => {
+                        self.keep_unanswered(record, &question.name);
+                        error
+                    }
+                    Err(error) => error,
+                });
+            }
         };
-        if records.is_empty() { Err(none(true)) } else { Ok(records) }
+        let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
+        let wanted = lookup.answers().iter().filter(|record| record.record_type() == kind);
+        let records: Arc<[RData]> = wanted.take(MAX_RECORDS).map(|record| record.data.clone()).collect();
+        if records.is_empty() {
+            return Err(none(true));
+        }
+        self.keep(question, Known::Records(records.clone()), Duration::from_secs(ttl.into()));
+        Ok(records)
+    }
+
+    fn keep(&self, question: Question, known: Known, ttl: Duration) {
+        self.shared.keep(self.era, question, known, ttl);
+    }
+
+    /// A router that never answers this type is not waited for at the next connection.
+    fn keep_unanswered(&self, record: RecordType, name: &str) {
+        self.keep(Question { record, name: name.into() }, Known::Unanswered, Duration::MAX);
+    }
+}
+
+/// For how long "there is none" may be believed: RFC 2308 §5; not at all without the zone's SOA record.
+fn negative_ttl(error: &NetError) -> Duration {
+    match error {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => {
+            Duration::from_secs(none.negative_ttl.unwrap_or(0).into())
+        }
+        _ => Duration::ZERO,
     }
 }
 

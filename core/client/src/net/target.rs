@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::resolve_error::ResolveError;
 use aldis_sip::{Domain, InvalidIdentity, ReferenceIdentity};
 
 /// The port of SIP over TLS where nobody names another (RFC 3261 §19.1.2).
@@ -83,12 +84,39 @@ pub enum Origin {
     },
     /// There was no SRV record: the domain's own addresses and [`SIPS_PORT`] (RFC 3263 §4.2).
     Fallback,
+    /// The same, although the domain may have SRV records: they could not be looked up.
+    Unasked(Unasked),
+}
+
+/// Why a domain's SRV records were not looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// This platform does not tell a library its DNS servers, and the app has handed over none
+    /// ([`NetworkChange`](super::NetworkChange)).
+    NoDnsServers,
+    /// The servers that were handed over did not answer.
+    Failed(ResolveError),
+}
+
+impl fmt::Display for Unasked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the domain's SRV records were not looked up because ")?;
+        match self {
+            Self::NoDnsServers => f.write_str("the app has not said which DNS servers this network has"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Target {
     /// A place that the user named.
     pub fn given(host: Host, port: u16) -> Self {
         Target { host, port, origin: Origin::Given }
+    }
+
+    /// The domain itself, on [`SIPS_PORT`].
+    pub(super) fn of_domain(domain: &Domain, origin: Origin) -> Self {
+        Target { host: Host::Name(domain.clone()), port: SIPS_PORT, origin }
     }
 
     /// The socket address, if the host is an address.

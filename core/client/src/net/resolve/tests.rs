@@ -281,7 +281,7 @@ async fn a_dns_server_that_is_not_there_is_an_error() {
 #[tokio::test]
 async fn localhost_is_this_computer_and_dns_is_not_asked() {
     let server = DnsServer::start(Zone::default().address("localhost", "192.0.2.66")).await;
-    for resolver in [server.resolver(), Resolver::system(), Resolver::platform()] {
+    for resolver in [server.resolver(), Resolver::system(), Resolver::platform([])] {
         let found = resolver.targets(&host("localhost"), None, &mut |_| 0).await.unwrap();
         assert_eq!(places(&found), ["localhost:5061"]);
         assert!(matches!(found.targets[0].origin, Origin::HostsFile | Origin::Fallback));
@@ -297,7 +297,7 @@ async fn a_name_in_the_hosts_file_is_not_asked_for() {
     let mut hosts = Hosts::default();
     hosts.read_hosts_conf(b"192.0.2.5 Example.test\n::1 example.test # comment\n".as_slice()).unwrap();
     let options = ResolverOpts::default();
-    let session = Session::new(ResolverConfig::default(), options, hosts).unwrap();
+    let session = Session::new(ResolverConfig::default(), options, hosts, Arc::default()).unwrap();
     let addresses = session.in_hosts_file(&Domain::new(DOMAIN).unwrap()).unwrap();
     assert_eq!(addresses, ["::1".parse::<IpAddr>().unwrap(), "192.0.2.5".parse().unwrap()]);
     assert_eq!(session.in_hosts_file(&Domain::new("sub.example.test").unwrap()), None);
