@@ -1,28 +1,22 @@
 //! One TLS connection from its acceptance to its end.
 
-use crate::core::Core;
-use crate::entry::{ClosedBy, ConnectionId, Traffic, What};
+use crate::core::{Core, LinkEnd, Out};
+use crate::entry::{ClosedBy, ConnectionId, What};
 use crate::faults::Fault;
-use crate::links::{LinkEnd, Out};
 use crate::options::{HANDSHAKE_TIMEOUT, WRITE_TIMEOUT};
 use crate::tls::TlsFacts;
-use aldis_sip::{Defect, Frame, Framer, Judgement, Place, Problem};
-use bytes::{Bytes, BytesMut};
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Bytes read at once.
 const READ: usize = 16 * 1024;
-/// The answer to a ping (RFC 5626 §4.4.1).
-const PONG: &[u8] = b"\r\n";
 
 /// Clears up after a connection, also if its task is cancelled, before it began even.
 pub(crate) struct Presence {
@@ -39,7 +33,7 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.core.state().disconnected(self.id);
+        self.core.closed(self.id);
         let by = std::mem::replace(&mut self.by, ClosedBy::Server);
         self.core.log.write(self.id, What::Closed { by });
         self.core.ended.notify_waiters();
@@ -47,27 +41,20 @@ impl Drop for Presence {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(
-    mut presence: Presence,
-    tls: Arc<ServerConfig>,
-    tcp: TcpStream,
-    peer: SocketAddr,
-    mut link: LinkEnd,
-) {
-    presence.by = run(&presence.core, tls, tcp, peer, presence.id, &mut link).await;
+pub(crate) async fn serve(mut presence: Presence, tls: Arc<ServerConfig>, tcp: TcpStream, mut link: LinkEnd) {
+    presence.by = run(&presence.core, tls, tcp, presence.id, &mut link).await;
 }
 
 async fn run(
     core: &Core,
     tls: Arc<ServerConfig>,
     mut tcp: TcpStream,
-    peer: SocketAddr,
     id: ConnectionId,
     link: &mut LinkEnd,
 ) -> ClosedBy {
     // Without it small answers wait for acknowledgements; a server that cannot set it still works.
     let _ = tcp.set_nodelay(true);
-    let silent = core.state().faults.has(&Fault::SilenceBeforeHandshake);
+    let silent = core.act(|machine, _| machine.faults.has(&Fault::SilenceBeforeHandshake));
     if silent {
         return hold(&mut tcp, link).await;
     }
@@ -83,7 +70,7 @@ async fn run(
         }
     };
     core.log.write(id, What::Handshake(TlsFacts::of(stream.get_ref().1)));
-    let closes = core.state().faults.has(&Fault::CloseAfterHandshake);
+    let closes = core.act(|machine, _| machine.faults.has(&Fault::CloseAfterHandshake));
     if closes {
         finish(&mut stream).await;
         return ClosedBy::Server;
@@ -91,7 +78,7 @@ async fn run(
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (by, killed) = tokio::select! {
         () = link.kill.notified() => (ClosedBy::Server, true),
-        by = read(core, &mut reader, peer, id) => (by, false),
+        by = read(core, &mut reader, id) => (by, false),
         by = write(core, &mut writer, id, &mut link.queue) => (by, false),
     };
     let mut stream = reader.unsplit(writer);
@@ -139,53 +126,7 @@ async fn finish(stream: &mut TlsStream<TcpStream>) {
     let _ = timeout(WRITE_TIMEOUT, stream.shutdown()).await;
 }
 
-/// The bytes behind the frames: what a message looked like on the wire.
-#[derive(Default)]
-struct Tape {
-    bytes: BytesMut,
-    /// Bytes of a refused body that the framer passes over.
-    passed_over: usize,
-}
-
-impl Tape {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        self.skip();
-    }
-
-    fn skip(&mut self) {
-        let skipped = self.passed_over.min(self.bytes.len());
-        let _ = self.bytes.split_to(skipped);
-        self.passed_over -= skipped;
-    }
-
-    /// What has been taken from the stream since the last frame, given how much still waits in the framer.
-    fn cut(&mut self, waiting: usize) -> Bytes {
-        let length = self.bytes.len().saturating_sub(waiting);
-        self.bytes.split_to(length).freeze()
-    }
-
-    /// A body over the limit is not kept here either.
-    fn judged(&mut self, judgement: &Judgement) {
-        if let Judgement::Reject(rejection) = judgement
-            && matches!(rejection.defect, Defect { place: Place::Body, problem: Problem::Limit, .. })
-            && let Ok(Some(length)) = rejection.request.content_length()
-        {
-            self.passed_over = usize::try_from(length).unwrap_or(usize::MAX);
-            self.skip();
-        }
-    }
-}
-
-async fn read(
-    core: &Core,
-    stream: &mut (impl AsyncRead + Unpin),
-    peer: SocketAddr,
-    id: ConnectionId,
-) -> ClosedBy {
-    let mut framer = Framer::new();
-    let mut tape = Tape::default();
-    let mut half_ping = false;
+async fn read(core: &Core, stream: &mut (impl AsyncRead + Unpin), id: ConnectionId) -> ClosedBy {
     let mut buffer = vec![0; READ];
     loop {
         let bytes = match stream.read(&mut buffer).await {
@@ -194,52 +135,7 @@ async fn read(
             Err(error) => return ClosedBy::Broken(error.to_string()),
         };
         core.log.count(id, bytes.len());
-        framer.push(bytes);
-        tape.push(bytes);
-        while let Some(frame) = framer.next() {
-            let raw = tape.cut(framer.waiting());
-            let judgement = match frame {
-                Frame::LineEnd => {
-                    line_end(core, id, &mut half_ping);
-                    continue;
-                }
-                Frame::Judged(judgement) => judgement,
-            };
-            half_ping = false;
-            tape.judged(&judgement);
-            let lost = matches!(judgement, Judgement::Close(_));
-            received(core, id, peer, raw, judgement);
-            if lost {
-                // Closed by the writer, behind what waits there.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-}
-
-fn line_end(core: &Core, id: ConnectionId, half_ping: &mut bool) {
-    core.log.write(id, What::LineEnd);
-    *half_ping = !*half_ping;
-    if *half_ping {
-        return;
-    }
-    core.log.write(id, What::Ping);
-    let mut state = core.state();
-    if !state.faults.has(&Fault::Silence) && !state.faults.has(&Fault::NoPong) {
-        state.links.send(id, Out::Pong);
-    }
-}
-
-fn received(core: &Core, id: ConnectionId, peer: SocketAddr, raw: Bytes, judgement: Judgement) {
-    let message = match &judgement {
-        Judgement::Message(message) => Some(message.clone()),
-        Judgement::Reject(rejection) => Some(rejection.request.clone()),
-        Judgement::Drop(_) | Judgement::Close(_) => None,
-    };
-    core.log.write(id, What::Received(Traffic { raw, message }));
-    let mut state = core.state();
-    if !state.faults.has(&Fault::Silence) {
-        state.judged(id, peer, judgement, Instant::now());
+        core.act(|machine, now| machine.receive(now, id, bytes));
     }
 }
 
@@ -250,12 +146,7 @@ async fn write(
     queue: &mut tokio::sync::mpsc::Receiver<Out>,
 ) -> ClosedBy {
     while let Some(out) = queue.recv().await {
-        let (bytes, what) = match out {
-            Out::Sip(bytes) => (bytes.clone(), What::Sent(Traffic::sent(bytes))),
-            Out::Raw(bytes) => (bytes.clone(), What::Raw(bytes)),
-            Out::Pong => (Bytes::from_static(PONG), What::Pong),
-            Out::Close => return ClosedBy::Server,
-        };
+        let Some((bytes, what)) = out.written() else { return ClosedBy::Server };
         let written = timeout(WRITE_TIMEOUT, async {
             stream.write_all(&bytes).await?;
             stream.flush().await

@@ -1,5 +1,6 @@
 //! Who sent this request? Digest authentication as a server sees it (RFC 3261 §22, RFC 7616, RFC 8760).
 
+use crate::extensions::Bearer;
 use crate::options::Options;
 use crate::wire::Random;
 use aldis_sip::auth::{
@@ -10,7 +11,6 @@ use aldis_sip::{Header, Message, Secret};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Most nonces remembered; the oldest are forgotten and then count as stale.
 const MAX_NONCES: usize = 10_000;
@@ -54,6 +54,8 @@ pub enum AuthRefusal {
         /// The highest one before.
         highest: u32,
     },
+    /// The bearer token is nobody's (RFC 8898 §2.1.3).
+    InvalidToken,
     /// A fault that was asked for.
     Fault,
 }
@@ -87,6 +89,7 @@ impl fmt::Display for AuthRefusal {
             AuthRefusal::Replayed { count, highest } => {
                 write!(f, "stale: nonce count {count} is not above {highest}")
             }
+            AuthRefusal::InvalidToken => f.write_str("invalid token"),
             AuthRefusal::Fault => f.write_str("by order"),
         }
     }
@@ -96,11 +99,18 @@ impl fmt::Display for AuthRefusal {
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub user: String,
+    /// The digest that proved it; nothing for a token.
+    pub digest: Option<ProvenDigest>,
+}
+
+/// A digest that is right.
+#[derive(Debug)]
+pub(crate) struct ProvenDigest {
     pub credentials: DigestCredentials,
     key: Ha1,
 }
 
-impl Granted {
+impl ProvenDigest {
     /// What proves that the server knows the password too, for a response without a body.
     pub fn authentication_info(&self) -> AuthenticationInfo {
         let given = &self.credentials;
@@ -121,7 +131,7 @@ impl Granted {
 
 #[derive(Debug)]
 struct Nonce {
-    issued: Instant,
+    issued: Duration,
     algorithm: Algorithm,
     opaque: String,
     /// The highest nonce count that was accepted.
@@ -138,6 +148,7 @@ struct Nonce {
 pub(crate) struct Authenticator {
     realm: String,
     users: BTreeMap<String, Secret>,
+    bearer: Option<Bearer>,
     algorithms: Vec<Algorithm>,
     qop: Vec<Qop>,
     userhash: bool,
@@ -153,6 +164,7 @@ impl Authenticator {
         Authenticator {
             realm: options.domain.clone(),
             users: options.users.clone(),
+            bearer: options.bearer.clone(),
             algorithms: options.algorithms.clone(),
             qop: options.qop.clone(),
             userhash: options.userhash,
@@ -162,6 +174,16 @@ impl Authenticator {
             nonces: BTreeMap::new(),
             order: VecDeque::new(),
         }
+    }
+
+    /// Forgets all nonces.
+    pub fn forget(&mut self) {
+        self.nonces.clear();
+        self.order.clear();
+    }
+
+    pub fn set_password(&mut self, user: &str, password: Secret) {
+        self.users.insert(user.to_owned(), password);
     }
 
     fn issue(&mut self, nonce: Nonce, random: &mut Random) -> String {
@@ -177,8 +199,19 @@ impl Authenticator {
     }
 
     /// Header values, one challenge each, in the order of the options.
-    pub fn challenges(&mut self, stale: bool, now: Instant, random: &mut Random) -> Vec<String> {
+    pub fn challenges(
+        &mut self,
+        stale: bool,
+        refused: bool,
+        now: Duration,
+        random: &mut Random,
+    ) -> Vec<String> {
         let mut values = Vec::new();
+        if let Some(bearer) = &self.bearer {
+            let error = if refused { ", error=\"invalid_token\"" } else { "" };
+            let (realm, server) = (&self.realm, &bearer.authz_server);
+            values.push(format!("Bearer realm=\"{realm}\", scope=\"sip\", authz_server=\"{server}\"{error}"));
+        }
         for algorithm in self.algorithms.clone() {
             let opaque = random.token();
             let nonce = Nonce {
@@ -206,7 +239,7 @@ impl Authenticator {
     }
 
     /// The nonce that a client is told to use from now on; the one of `granted` is spent.
-    pub fn next_nonce(&mut self, granted: &Granted, now: Instant, random: &mut Random) -> Option<Text> {
+    pub fn next_nonce(&mut self, granted: &ProvenDigest, now: Duration, random: &mut Random) -> Option<Text> {
         let old = self.nonces.get_mut(&*granted.credentials.nonce().text())?;
         old.replaced = true;
         let next = Nonce {
@@ -226,15 +259,40 @@ impl Authenticator {
         &mut self,
         request: &Message,
         header: Header,
-        now: Instant,
+        now: Duration,
     ) -> Result<Granted, (AuthRefusal, bool)> {
+        if let Some(result) = self.token(request, header) {
+            return result.map_err(|why| (why, false));
+        }
         self.examine(request, header, now).map_err(|why| {
             let stale = why.is_stale();
             (why, stale)
         })
     }
 
-    fn examine(&mut self, request: &Message, header: Header, now: Instant) -> Result<Granted, AuthRefusal> {
+    /// Whose token came, if one came and is asked for.
+    fn token(&self, request: &Message, header: Header) -> Option<Result<Granted, AuthRefusal>> {
+        let bearer = self.bearer.as_ref()?;
+        let given = request.fields().filter(|field| field.header == header).find_map(|field| {
+            match Credentials::parse(std::str::from_utf8(field.value).ok()?).ok()? {
+                Credentials::Other(other) if other.is("Bearer") => other.token68().map(str::to_owned),
+                _ => None,
+            }
+        })?;
+        let owner = bearer.tokens.iter().find(|(_, token)| token.expose() == given);
+        Some(match owner {
+            Some((user, _)) => Ok(Granted { user: user.clone(), digest: None }),
+            None => Err(AuthRefusal::InvalidToken),
+        })
+    }
+
+    pub fn set_token(&mut self, user: &str, token: Secret) {
+        if let Some(bearer) = &mut self.bearer {
+            bearer.tokens.insert(user.to_owned(), token);
+        }
+    }
+
+    fn examine(&mut self, request: &Message, header: Header, now: Duration) -> Result<Granted, AuthRefusal> {
         let given = self.credentials(request, header)?;
         let method = request.method().ok_or(AuthRefusal::NoCredentials)?;
         let uri = request.request_uri().ok().flatten().ok_or(AuthRefusal::NoCredentials)?;
@@ -275,7 +333,7 @@ impl Authenticator {
         if given.opaque().is_none_or(|opaque| *opaque != nonce.opaque.as_str()) {
             return Err(AuthRefusal::Opaque);
         }
-        if now.duration_since(nonce.issued) > self.lifetime {
+        if now.saturating_sub(nonce.issued) > self.lifetime {
             return Err(AuthRefusal::ExpiredNonce);
         }
         if nonce.replaced || self.max_uses.is_some_and(|max| nonce.uses >= max) {
@@ -291,7 +349,7 @@ impl Authenticator {
         if algorithm.is_session() {
             nonce.session.get_or_insert_with(|| key.clone());
         }
-        Ok(Granted { user, credentials: given, key })
+        Ok(Granted { user, digest: Some(ProvenDigest { credentials: given, key }) })
     }
 
     /// The digest credentials for our realm.
@@ -324,17 +382,17 @@ mod tests {
     struct Scene {
         server: Authenticator,
         random: Random,
-        now: Instant,
+        now: Duration,
     }
 
     impl Scene {
         fn new(options: Options) -> Scene {
             let server = Authenticator::new(&options.user("alice", "builder"));
-            Scene { server, random: Random::new(), now: Instant::now() }
+            Scene { server, random: Random::new([7; 32]), now: Duration::from_secs(1000) }
         }
 
         fn challenge(&mut self) -> DigestChallenge {
-            let value = self.server.challenges(false, self.now, &mut self.random).remove(0);
+            let value = self.server.challenges(false, false, self.now, &mut self.random).remove(0);
             match Challenge::parse_all(&value).unwrap().remove(0) {
                 Challenge::Digest(digest) => digest,
                 Challenge::Other(other) => panic!("{other:?}"),
@@ -361,8 +419,8 @@ mod tests {
         result.expect_err("was granted")
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn every_algorithm_and_protection_is_checked_and_proven_auth_07_auth_24() {
+    #[test]
+    fn every_algorithm_and_protection_is_checked_and_proven_auth_07_auth_24() {
         for algorithm in Algorithm::ALL {
             for qop in [&[][..], &[Qop::Auth], &[Qop::AuthInt]] {
                 if algorithm.is_session() && qop.is_empty() {
@@ -373,15 +431,18 @@ mod tests {
                 let sent = answer(&challenge, "builder", URI, 1);
                 let granted = scene.check(&sent.to_string()).unwrap();
                 assert_eq!(granted.user, "alice");
-                assert!(sent.check(&granted.authentication_info(), b"").is_ok(), "{algorithm} {qop:?}");
+                assert!(
+                    sent.check(&granted.digest.unwrap().authentication_info(), b"").is_ok(),
+                    "{algorithm} {qop:?}"
+                );
                 let wrong = answer(&challenge, "butcher", URI, 2).to_string();
                 assert_eq!(refused(scene.check(&wrong)), (AuthRefusal::WrongDigest, false));
             }
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_nonce_count_is_good_once_auth_12() {
+    #[test]
+    fn a_nonce_count_is_good_once_auth_12() {
         let mut scene = Scene::new(Options::new("example.test"));
         let challenge = scene.challenge();
         assert!(scene.check(&answer(&challenge, "builder", URI, 1).to_string()).is_ok());
@@ -392,8 +453,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_old_spent_or_foreign_nonce_is_stale_only_with_the_right_password_auth_16() {
+    #[test]
+    fn an_old_spent_or_foreign_nonce_is_stale_only_with_the_right_password_auth_16() {
         let mut scene = Scene::new(Options::new("example.test").nonce_uses(1));
         let first = scene.challenge();
         assert!(scene.check(&answer(&first, "builder", URI, 1).to_string()).is_ok());
@@ -403,27 +464,29 @@ mod tests {
         scene.now += Duration::from_secs(301);
         let late = refused(scene.check(&answer(&second, "builder", URI, 1).to_string()));
         assert_eq!(late, (AuthRefusal::ExpiredNonce, true));
-        let foreign = Scene::new(Options::new("example.test")).challenge();
+        let mut other = Scene::new(Options::new("example.test"));
+        other.random = Random::new([8; 32]);
+        let foreign = other.challenge();
         let unknown = refused(scene.check(&answer(&foreign, "builder", URI, 1).to_string()));
         assert_eq!(unknown, (AuthRefusal::UnknownNonce, true));
         let wrong = refused(scene.check(&answer(&foreign, "butcher", URI, 1).to_string()));
         assert_eq!(wrong, (AuthRefusal::WrongDigest, false));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_next_nonce_replaces_its_predecessor_and_keeps_the_session_auth_17() {
+    #[test]
+    fn a_next_nonce_replaces_its_predecessor_and_keeps_the_session_auth_17() {
         let mut scene = Scene::new(Options::new("example.test").algorithms(&[Algorithm::Sha256Sess]));
         let challenge = scene.challenge();
         let granted = scene.check(&answer(&challenge, "builder", URI, 1).to_string()).unwrap();
-        let next = scene.server.next_nonce(&granted, scene.now, &mut scene.random).unwrap();
+        let next = scene.server.next_nonce(&granted.digest.unwrap(), scene.now, &mut scene.random).unwrap();
         let old = refused(scene.check(&answer(&challenge, "builder", URI, 2).to_string()));
         assert_eq!(old, (AuthRefusal::SpentNonce, true));
         let challenge = challenge.with_next_nonce(next);
         assert!(scene.check(&answer(&challenge, "builder", URI, 1).to_string()).is_ok());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_was_not_offered_or_was_changed_is_refused() {
+    #[test]
+    fn what_was_not_offered_or_was_changed_is_refused() {
         let mut scene = Scene::new(Options::new("example.test").algorithms(&[Algorithm::Sha256]));
         let challenge = scene.challenge();
         let good = answer(&challenge, "builder", URI, 1).to_string();
@@ -446,8 +509,8 @@ mod tests {
         assert!(scene.check(&good).is_ok(), "refusals must not spend the nonce");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_hashed_name_is_known_auth_18() {
+    #[test]
+    fn the_hashed_name_is_known_auth_18() {
         let mut scene = Scene::new(Options::new("example.test").userhash(true));
         let challenge = scene.challenge();
         let value = answer(&challenge, "builder", URI, 1).to_string();

@@ -82,10 +82,22 @@ pub enum What {
         /// Its protection.
         qop: Option<Qop>,
     },
+    /// A request had a good bearer token.
+    TokenAccepted {
+        /// Whose.
+        user: String,
+    },
     /// A request had no good credentials.
     Unauthenticated {
         /// Why.
         why: AuthRefusal,
+    },
+    /// A push service was asked to wake a device (RFC 8599 §5.6.2); on connection 0, which is none.
+    Pushed {
+        /// `pn-provider`.
+        provider: String,
+        /// `pn-prid`.
+        prid: String,
     },
     /// The connection ended.
     Closed {
@@ -221,7 +233,9 @@ impl fmt::Display for Entry {
             What::Authenticated { algorithm, qop, .. } => {
                 write!(f, "authenticated: {algorithm}, qop {}", qop.map_or("none", Qop::name))
             }
+            What::TokenAccepted { .. } => write!(f, "authenticated: bearer token"),
             What::Unauthenticated { why } => write!(f, "not authenticated: {why}"),
+            What::Pushed { provider, .. } => write!(f, "push by {provider}"),
             What::Closed { by: ClosedBy::Client } => write!(f, "closed by the client"),
             What::Closed { by: ClosedBy::Broken(why) } => write!(f, "broken: {why}"),
             What::Closed { by: ClosedBy::Server } => write!(f, "closed by the server"),

@@ -5,6 +5,9 @@
 //! log of all that it saw and said, for which tests can wait. It knows nothing of the client that it tests; the wire
 //! format alone ([`aldis_sip`]) is shared with it.
 //!
+//! [`Machine`] is all of it without sockets, clock and randomness, for simulations; [`Registrar`] carries its bytes over
+//! TLS.
+//!
 //! ```
 //! use aldis_registrar::{Options, Registrar};
 //! # #[tokio::main(flavor = "current_thread")]
@@ -22,16 +25,24 @@ mod connection;
 mod core;
 mod digest;
 mod entry;
+mod extensions;
 mod faults;
+mod gruu;
 mod impostor;
 mod links;
+mod listener;
 mod log;
+mod machine;
+mod now;
 mod offline;
 mod options;
 mod outgoing;
 mod register;
+mod requests;
 mod routing;
 mod server;
+mod subscriptions;
+mod tape;
 mod tls;
 mod transactions;
 mod wire;
@@ -40,10 +51,14 @@ pub use aldis_pki as pki;
 pub use bindings::Binding;
 pub use digest::AuthRefusal;
 pub use entry::{ClosedBy, ConnectionId, Entry, TimedOut, Traffic, What};
+pub use extensions::{Edge, Grant};
 pub use faults::{Fault, Requests, Times};
 pub use impostor::Impostor;
-pub use links::Close;
+pub use links::{Close, Output, PONG};
+pub use machine::Machine;
+pub use now::Now;
 pub use options::{MessageChallenge, Offline, Options};
 pub use outgoing::{Outgoing, SentRequest};
 pub use server::Registrar;
+pub use subscriptions::{Ending, Package};
 pub use tls::{ServerCertificate, TlsFacts, TlsVersions};

@@ -1,5 +1,6 @@
 //! How a registrar is to be.
 
+use crate::extensions::{Bearer, Edge, Grant, Push};
 use crate::tls::{ServerCertificate, TlsVersions};
 use aldis_sip::Secret;
 use aldis_sip::auth::{Algorithm, Qop};
@@ -45,6 +46,15 @@ pub struct Options {
     pub(crate) versions: TlsVersions,
     pub(crate) post_quantum: bool,
     pub(crate) port: u16,
+    pub(crate) edges: usize,
+    pub(crate) grant: Grant,
+    pub(crate) edge: Edge,
+    pub(crate) keep: Option<u32>,
+    pub(crate) service_route: Vec<String>,
+    pub(crate) gruu: bool,
+    pub(crate) push: Option<Push>,
+    pub(crate) bearer: Option<Bearer>,
+    pub(crate) subscriptions: bool,
 }
 
 /// Whether the sender of a MESSAGE must prove who it is.
@@ -94,6 +104,15 @@ impl Options {
             versions: TlsVersions::Both,
             post_quantum: true,
             port: 0,
+            edges: 1,
+            grant: Grant::Asked,
+            edge: Edge::None,
+            keep: None,
+            service_route: Vec::new(),
+            gruu: false,
+            push: None,
+            bearer: None,
+            subscriptions: false,
         }
     }
 
@@ -227,7 +246,13 @@ impl Options {
         self
     }
 
-    /// The port on 127.0.0.1. Default: 0, which leaves it to the system.
+    /// How many edges there are, each at an address of its own, in front of one registrar. Default: 1.
+    pub fn edges(mut self, count: usize) -> Self {
+        self.edges = count.max(1);
+        self
+    }
+
+    /// The port on 127.0.0.1 of the first edge; further ones get theirs from the system. Default: 0, which leaves it to the system.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self

@@ -1,12 +1,11 @@
 //! Requests that the server itself sends to a client: what tests want to see answered.
 
-use crate::core::State;
 use crate::entry::ConnectionId;
-use crate::links::Out;
+use crate::machine::Machine;
+use crate::now::Now;
 use crate::wire::Editable;
 use aldis_sip::Header;
 use bytes::Bytes;
-use tokio::time::Instant;
 
 /// A request for a registered user, of any method, known or not.
 ///
@@ -55,30 +54,37 @@ impl Outgoing {
     }
 }
 
-impl State {
+impl Machine {
     /// Sends a request to every binding of a user that has a connection.
-    pub fn send_request(&mut self, user: &str, request: &Outgoing, now: Instant) -> Vec<SentRequest> {
+    pub fn send_request(&mut self, now: Now, user: &str, request: &Outgoing) -> Vec<SentRequest> {
+        self.now = now;
         let mut sent = Vec::new();
-        for target in self.bindings.targets(user, true, now).into_iter().flatten() {
+        for target in self.bindings.targets(user, None, true, self.now.mono).into_iter().flatten() {
             let mut message = Editable::request(&request.method, &target.uri);
             let call_id = self.random.token();
             let (branch, tag) = (self.random.branch(), self.random.token());
             let domain = &self.options.domain;
             let from = request.from.clone().unwrap_or_else(|| format!("sip:{domain}"));
-            message.push("Via", &format!("SIP/2.0/TLS {};branch={branch}", self.address));
+            message.push(
+                "Via",
+                &format!("SIP/2.0/TLS {};branch={branch}", self.local_address(target.connection)),
+            );
             message.push("Max-Forwards", "70");
             message.push("From", &format!("<{from}>;tag={tag}"));
             message.push("To", &format!("<sip:{user}@{domain}>"));
             message.push("Call-ID", &call_id);
             message.push("CSeq", &format!("1 {}", request.method));
             if request.method == "NOTIFY" {
-                message.push("Contact", &format!("<sip:{};transport=tls>", self.address));
+                message.push(
+                    "Contact",
+                    &format!("<sip:{};transport=tls>", self.local_address(target.connection)),
+                );
             }
             for (name, value) in &request.headers {
                 message.push(name, value);
             }
             message.body = request.body.clone();
-            if self.links.send(target.connection, Out::Sip(message.bytes())) {
+            if self.links.send(target.connection, message.bytes()) {
                 sent.push(SentRequest { connection: target.connection, call_id });
             }
         }

@@ -1,22 +1,23 @@
 //! MESSAGE on its way to those who are registered (RFC 3261 §16, RFC 3428 §6, RFC 4320, RFC 5626 §7).
 
 use crate::bindings::Target;
-use crate::core::{Asking, Inbound, State, Timer, unknown_tags, wall_clock};
 use crate::entry::ConnectionId;
 use crate::faults::Fault;
-use crate::links::Out;
+use crate::machine::{Machine, Timer};
 use crate::offline::Stored;
 use crate::options::{MessageChallenge, Offline};
+use crate::requests::{Asking, Inbound, unknown_tags};
 use crate::transactions::TIMER_F;
 use crate::wire::{Editable, Reply, with_received};
 use aldis_sip::auth::Credentials;
 use aldis_sip::fields::{Date, FieldValue, MaxForwards, ProxyRequire, Route};
 use aldis_sip::{Header, Message, Method, StatusCode};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// When a client over UDP would send for the fourth time: 100 is due then (RFC 4320 §4.1).
 const TRYING_AFTER: Duration = Duration::from_millis(3500);
+/// How long a request waits for a device that was woken: its sender gives up after 32 s.
+const WAKING: Duration = Duration::from_secs(25);
 /// For a request that comes without (RFC 3261 §16.6 step 3), and for one that begins here.
 const MAX_FORWARDS: u8 = 70;
 
@@ -42,6 +43,8 @@ pub(crate) struct Fork {
     best: Option<Message>,
     /// A branch ended in silence, so that there must be no answer but a better one (RFC 4320 §4.2).
     silent: bool,
+    /// It waits for a device that was woken (RFC 8599 §5.6.2).
+    asleep: bool,
     /// A final answer has gone out.
     answered: bool,
 }
@@ -55,20 +58,21 @@ pub(crate) struct Branch {
     others: Vec<Target>,
 }
 
-impl State {
-    pub fn message(&mut self, inbound: &Inbound, now: Instant) {
-        match self.examine(inbound, now) {
+impl Machine {
+    pub(crate) fn message(&mut self, inbound: &Inbound) {
+        match self.examine(inbound) {
             Err(Some(reply)) => self.reply(inbound, reply),
             Err(None) => {}
-            Ok((user, forward)) => {
-                let targets = self.bindings.targets(&user, self.options.every_flow, now);
-                self.fork(Origin::Client(Box::new(inbound.clone())), user, forward, targets, now);
+            Ok((user, instance, forward)) => {
+                let every_flow = self.options.every_flow;
+                let targets = self.bindings.targets(&user, instance.as_deref(), every_flow, self.now.mono);
+                self.fork(Origin::Client(Box::new(inbound.clone())), user, forward, targets);
             }
         }
     }
 
-    /// For whom a request is and how it goes on; or the answer to it, unless it has been answered.
-    fn examine(&mut self, inbound: &Inbound, now: Instant) -> Result<(String, Editable), Option<Reply>> {
+    /// For whom a request is, for which instance of his if it came to a GRUU, and how it goes on; or the answer to it, unless it has been answered.
+    fn examine(&mut self, inbound: &Inbound) -> Result<(String, Option<String>, Editable), Option<Reply>> {
         let refuse = |status| Some(Reply::new(status));
         let request = &inbound.request;
         let uri = request.request_uri().ok().flatten().ok_or(refuse(StatusCode::BAD_REQUEST))?;
@@ -94,7 +98,7 @@ impl State {
             MessageChallenge::None => None,
         };
         if let Some(asking) = asking {
-            let granted = self.authenticate(inbound, asking, now).ok_or(None)?;
+            let granted = self.authenticate(inbound, asking).ok_or(None)?;
             let from = request.from().map_err(|_| refuse(StatusCode::BAD_REQUEST))?;
             if self.user_of(&from.uri) != Some(granted.user) {
                 return Err(refuse(StatusCode::FORBIDDEN));
@@ -103,14 +107,22 @@ impl State {
         if let Some(reply) = self.ordered(&inbound.method, true) {
             return Err(Some(reply));
         }
-        let user = self.user_of(&uri).filter(|user| self.options.users.contains_key(user));
-        let user = user.ok_or(refuse(StatusCode::NOT_FOUND))?;
+        let mut user = self.user_of(&uri).ok_or(refuse(StatusCode::NOT_FOUND))?;
+        let mut instance = None;
+        if let Some(gr) = uri.param("gr").filter(|_| self.options.gruu) {
+            let owner = self.bindings.gruus.owner(&user, gr.as_deref());
+            let (owner, of) = owner.ok_or(refuse(StatusCode::NOT_FOUND))?;
+            (user, instance) = (owner, Some(of));
+        }
+        if !self.options.users.contains_key(&user) {
+            return Err(refuse(StatusCode::NOT_FOUND));
+        }
 
         let mut forward = Editable::of(request).ok_or(refuse(StatusCode::BAD_REQUEST))?;
         forward.edit_via(|via| with_received(&via, inbound.peer));
         forward.set(Header::MaxForwards, hops.to_string());
         self.strip(&mut forward);
-        Ok((user, forward))
+        Ok((user, instance, forward))
     }
 
     /// Removes what was meant for this server: our routes on top, and credentials for our realm (RFC 3261 §16.4, §22.3).
@@ -136,30 +148,32 @@ impl State {
         });
     }
 
-    fn fork(
-        &mut self,
-        origin: Origin,
-        user: String,
-        forward: Editable,
-        targets: Vec<Vec<Target>>,
-        now: Instant,
-    ) {
+    fn fork(&mut self, origin: Origin, user: String, forward: Editable, targets: Vec<Vec<Target>>) {
         let id = self.number();
         let method = match &origin {
             Origin::Client(inbound) => inbound.method.clone(),
             Origin::Store => Method::Message,
         };
-        let fork =
-            Fork { origin, user, method, forward, open: 0, best: None, silent: false, answered: false };
+        let fork = Fork {
+            origin,
+            user,
+            method,
+            forward,
+            open: 0,
+            best: None,
+            silent: false,
+            asleep: false,
+            answered: false,
+        };
         self.forks.insert(id, fork);
         for group in targets {
             self.branch(id, group);
         }
-        if self.forks.get(&id).is_some_and(|fork| fork.open == 0) {
-            self.conclude(id, now);
+        if self.forks.get(&id).is_some_and(|fork| fork.open == 0) && !self.wake(id) {
+            self.conclude(id);
         } else {
-            self.set_timer(now + TRYING_AFTER, Timer::Trying(id));
-            self.set_timer(now + TIMER_F, Timer::Expired(id));
+            self.set_timer(self.now.mono + TRYING_AFTER, Timer::Trying(id));
+            self.set_timer(self.now.mono + TIMER_F, Timer::Expired(id));
         }
     }
 
@@ -169,11 +183,14 @@ impl State {
         let (forward, method) = (fork.forward.clone(), fork.method.clone());
         let mut targets = targets.into_iter();
         while let Some(Target { uri, connection }) = targets.next() {
-            let send = |state: &mut State, branch: &str| {
+            let send = |state: &mut Machine, branch: &str| {
                 let mut request = forward.clone();
                 request.start = format!("{method} {uri} SIP/2.0");
-                request.push_front(Header::Via, format!("SIP/2.0/TLS {};branch={branch}", state.address));
-                state.links.send(connection, Out::Sip(request.bytes()))
+                request.push_front(
+                    Header::Via,
+                    format!("SIP/2.0/TLS {};branch={branch}", state.local_address(connection)),
+                );
+                state.links.send(connection, request.bytes())
             };
             let branch = self.random.branch();
             if !send(self, &branch) {
@@ -197,11 +214,14 @@ impl State {
     }
 
     /// A response came from a client.
-    pub fn response(&mut self, response: &Message, now: Instant) {
+    pub(crate) fn response(&mut self, response: &Message) {
         let (Ok(via), Ok(cseq), Some(status)) = (response.via(), response.cseq(), response.status()) else {
             return;
         };
         let Some(name) = via.branch() else { return };
+        if self.notified(&name, status) {
+            return;
+        }
         let id = self.branches.get(&*name).map(|branch| branch.fork);
         let Some((id, fork)) = id.and_then(|id| Some((id, self.forks.get_mut(&id)?))) else { return };
         if cseq.method != fork.method || status.is_provisional() {
@@ -216,7 +236,7 @@ impl State {
             }
             // RFC 4320 §4.2: 408 answers no request but INVITE.
             StatusCode::REQUEST_TIMEOUT => fork.silent = true,
-            _ if status.is_success() => self.succeeded(id, response, now),
+            _ if status.is_success() => self.succeeded(id, response),
             _ => {
                 let best = fork.best.as_ref().and_then(Message::status);
                 if best.is_none_or(|best| rank(status) < rank(best)) {
@@ -225,22 +245,22 @@ impl State {
             }
         }
         if self.forks.get(&id).is_some_and(|fork| fork.open == 0) {
-            self.conclude(id, now);
+            self.conclude(id);
         }
     }
 
     /// A 2xx goes back at once, the first alone (RFC 3261 §16.7 step 5).
-    fn succeeded(&mut self, id: u64, response: &Message, now: Instant) {
+    fn succeeded(&mut self, id: u64, response: &Message) {
         let Some(fork) = self.forks.get_mut(&id) else { return };
         if std::mem::replace(&mut fork.answered, true) {
             return;
         }
         if let Origin::Client(inbound) = fork.origin.clone() {
-            self.pass_back(&inbound, response, now);
+            self.pass_back(&inbound, response);
         }
     }
 
-    fn pass_back(&mut self, inbound: &Inbound, response: &Message, now: Instant) {
+    fn pass_back(&mut self, inbound: &Inbound, response: &Message) {
         let Some(mut back) = Editable::of(response) else { return };
         back.remove_first(Header::Via);
         // RFC 3261 §16.7 step 6: this 503 says nothing about the server that passes it on.
@@ -248,17 +268,17 @@ impl State {
             let status = StatusCode::SERVER_INTERNAL_ERROR;
             back.start = format!("SIP/2.0 {status} {}", status.reason());
         }
-        self.answer(inbound, back.bytes(), now);
+        self.answer(inbound, back.bytes());
     }
 
     /// All branches of a fork have ended.
-    fn conclude(&mut self, id: u64, now: Instant) {
+    fn conclude(&mut self, id: u64) {
         let Some(fork) = self.forks.remove(&id) else { return };
         self.branches.retain(|_, branch| branch.fork != id);
         match fork.origin {
             Origin::Client(_) if fork.answered => {}
             Origin::Client(inbound) => match fork.best {
-                Some(best) => self.pass_back(&inbound, &best, now),
+                Some(best) => self.pass_back(&inbound, &best),
                 None if fork.silent => {}
                 None => self.unreachable(&inbound, &fork.user, &fork.forward),
             },
@@ -267,7 +287,7 @@ impl State {
                 let refused = fork.best.as_ref().and_then(Message::status).is_some_and(is_for_good);
                 if fork.answered || refused {
                     self.store.delivered(&fork.user);
-                    self.deliver_stored(&fork.user, now);
+                    self.deliver_stored(&fork.user);
                 }
             }
         }
@@ -277,33 +297,33 @@ impl State {
     fn unreachable(&mut self, inbound: &Inbound, user: &str, forward: &Editable) {
         let kept = self.options.offline == Offline::Store
             && Message::parse(forward.bytes())
-                .is_ok_and(|(request, _)| self.store.keep(user, Stored { request, received: wall_clock() }));
+                .is_ok_and(|(request, _)| self.store.keep(user, Stored { request, received: self.now.wall }));
         let status = if kept { StatusCode::ACCEPTED } else { StatusCode::TEMPORARILY_UNAVAILABLE };
         self.reply(inbound, Reply::new(status));
     }
 
     /// Sends the oldest stored message of a user; the next follows when this one is done with (RFC 3428 §8).
-    pub fn deliver_stored(&mut self, user: &str, now: Instant) {
+    pub(crate) fn deliver_stored(&mut self, user: &str) {
         if self.delivering.contains(user) {
             return;
         }
-        let Some(stored) = self.store.next(user, wall_clock()) else { return };
+        let Some(stored) = self.store.next(user, self.now.wall) else { return };
         let Some(mut forward) = Editable::of(&stored.request) else { return };
         forward.lines.retain(|(header, _, _)| *header != Header::Via);
         forward.set(Header::MaxForwards, MAX_FORWARDS.to_string());
         if !stored.has_date() {
             forward.set(Header::Date, Date(stored.date()).to_string());
         }
-        let targets = self.bindings.targets(user, self.options.every_flow, now);
+        let targets = self.bindings.targets(user, None, self.options.every_flow, self.now.mono);
         if targets.is_empty() {
             return;
         }
         self.delivering.insert(user.to_owned());
-        self.fork(Origin::Store, user.to_owned(), forward, targets, now);
+        self.fork(Origin::Store, user.to_owned(), forward, targets);
     }
 
     /// A connection is gone: what was sent over it goes over another flow of the instance, or has failed.
-    pub fn flow_failed(&mut self, connection: ConnectionId, now: Instant) {
+    pub(crate) fn flow_failed(&mut self, connection: ConnectionId) {
         let failed: Vec<_> = self
             .branches
             .iter()
@@ -315,24 +335,65 @@ impl State {
             let Some(fork) = self.forks.get_mut(&branch.fork) else { continue };
             fork.open -= 1;
             self.branch(branch.fork, branch.others);
-            if self.forks.get(&branch.fork).is_some_and(|fork| fork.open == 0) {
-                self.conclude(branch.fork, now);
+            if self.forks.get(&branch.fork).is_some_and(|fork| fork.open == 0 && !fork.asleep) {
+                self.conclude(branch.fork);
             }
         }
     }
 
-    pub fn trying(&mut self, id: u64) {
+    /// Wakes the devices of the user of a fork that could not be reached; whether there are any.
+    fn wake(&mut self, id: u64) -> bool {
+        let Some(fork) = self.forks.get_mut(&id) else { return false };
+        let sleepers = self.bindings.sleepers(&fork.user, self.now.mono);
+        if self.options.push.is_none() || sleepers.is_empty() || matches!(fork.origin, Origin::Store) {
+            return false;
+        }
+        fork.asleep = true;
+        for (provider, prid) in sleepers {
+            self.links.push(provider, prid);
+        }
+        self.set_timer(self.now.mono + WAKING, Timer::Asleep(id));
+        true
+    }
+
+    /// A user has registered: what waited for a device of his goes there.
+    pub(crate) fn woken(&mut self, user: &str) {
+        let waiting: Vec<u64> = self
+            .forks
+            .iter()
+            .filter(|(_, fork)| fork.asleep && fork.user == user)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            let targets = self.bindings.targets(user, None, self.options.every_flow, self.now.mono);
+            for group in targets {
+                self.branch(id, group);
+            }
+            if let Some(fork) = self.forks.get_mut(&id) {
+                fork.asleep = fork.open == 0;
+            }
+        }
+    }
+
+    /// A device that was to be woken has not come.
+    pub(crate) fn overslept(&mut self, id: u64) {
+        if self.forks.get(&id).is_some_and(|fork| fork.asleep) {
+            self.conclude(id);
+        }
+    }
+
+    pub(crate) fn trying(&mut self, id: u64) {
         let Some(Fork { origin: Origin::Client(inbound), answered: false, .. }) = self.forks.get(&id) else {
             return;
         };
         let bytes = Reply::new(StatusCode::TRYING).bytes(&inbound.request, "", inbound.peer);
-        self.links.send(inbound.connection, Out::Sip(bytes));
+        self.links.send(inbound.connection, bytes);
     }
 
-    pub fn expired(&mut self, id: u64, now: Instant) {
+    pub(crate) fn expired(&mut self, id: u64) {
         if let Some(fork) = self.forks.get_mut(&id) {
             fork.silent = true;
-            self.conclude(id, now);
+            self.conclude(id);
         }
     }
 }

@@ -3,7 +3,8 @@
 use aldis_sip::fields::{FieldValue, Via};
 use aldis_sip::{FieldText, Header, Message, Method, ParamValue, Params, StartLine, StatusCode, Writer};
 use bytes::Bytes;
-use rustls::crypto::SecureRandom;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
 use std::net::SocketAddr;
 
 /// A message as lines that can be changed.
@@ -179,30 +180,30 @@ pub(crate) fn transaction_key(request: &Message, method: &Method<'_>) -> Option<
     ))
 }
 
-/// Tags, branches and nonces that nobody guesses.
-pub(crate) struct Random {
-    source: &'static dyn SecureRandom,
-    count: u64,
-}
+/// Tags, branches and nonces, from a seed.
+pub(crate) struct Random(ChaCha20Rng);
 
 impl Random {
-    pub fn new() -> Random {
-        Random { source: rustls::crypto::aws_lc_rs::default_provider().secure_random, count: 0 }
+    pub fn new(seed: [u8; 32]) -> Random {
+        Random(ChaCha20Rng::from_seed(seed))
     }
 
-    /// A token of 16 random bytes in hexadecimal. If the system gave no randomness, tokens still differ.
+    /// A token of 16 random bytes in hexadecimal.
     pub fn token(&mut self) -> String {
-        self.count += 1;
         let mut bytes = [0u8; 16];
-        if self.source.fill(&mut bytes).is_err() {
-            return format!("{:032x}", self.count);
-        }
+        self.0.fill_bytes(&mut bytes);
         format!("{:032x}", u128::from_be_bytes(bytes))
     }
 
     /// A branch (RFC 3261 §8.1.1.7).
     pub fn branch(&mut self) -> String {
         format!("z9hG4bK{}", self.token())
+    }
+
+    /// A number from `least` to `most`.
+    pub fn between(&mut self, least: u32, most: u32) -> u32 {
+        let span = u64::from(most.saturating_sub(least)) + 1;
+        least.saturating_add(u32::try_from(u64::from(self.0.next_u32()) % span).unwrap_or(0))
     }
 }
 

@@ -144,3 +144,18 @@ async fn what_does_not_happen_in_time_is_shown_with_the_log() {
     assert!(error.contains("-> SIP/2.0 200 OK (CSeq 2 REGISTER)"), "{error}");
     assert!(!error.contains("Authorization"), "{error}");
 }
+
+#[tokio::test]
+async fn an_edge_dies_and_comes_back_while_the_other_serves_the_same_registrar() {
+    let registrar = Registrar::start(options().edges(2)).await.unwrap();
+    let [first, second] = registrar.addresses()[..] else { panic!("two edges") };
+    let root = registrar.root_der().unwrap();
+    let mut alice = Client::registered(&registrar, "alice").await;
+    registrar.stop_edge(0).await;
+    assert!(matches!(alice.next().await, Came::Closed));
+    assert!(TcpStream::connect(first).await.is_err());
+    handshake(second, root.clone(), DOMAIN, rustls::ALL_VERSIONS).await.unwrap();
+    registrar.start_edge(0).await.unwrap();
+    handshake(first, root, DOMAIN, rustls::ALL_VERSIONS).await.unwrap();
+    assert_eq!(registrar.start_edge(2).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
