@@ -158,7 +158,7 @@ impl Driver {
 
     /// Messages that an earlier run stored and the app has not had.
     fn offer_stored(&mut self) {
-        match self.store.incoming() {
+        match self.store.waiting(Sequence(0), aldis_store::MAX_PAGE) {
             Ok(waiting) => {
                 for (sequence, stored) in waiting {
                     match Incoming::from_stored(stored) {
@@ -173,7 +173,7 @@ impl Driver {
 
     fn hand_up(&mut self, sequence: Sequence, incoming: Incoming) {
         self.events.push(Event::Message(Box::new(incoming)));
-        if let Err(error) = self.store.acknowledge(sequence) {
+        if let Err(error) = self.store.acknowledge(&[sequence]) {
             tracing::warn!(%error, "a message may be shown again after a restart");
         }
     }
@@ -413,7 +413,7 @@ impl Driver {
             received_at,
         };
         let stored = if self.events.has_room() {
-            self.store.put_incoming(incoming.to_stored(key))
+            self.store.put_incoming(&incoming.to_stored(key))
         } else {
             Err(StoreError::Full(0))
         };

@@ -145,6 +145,8 @@ impl Incoming {
             body: self.body.to_vec(),
             sent_at: self.sent_at,
             received_at: self.received_at,
+            expires_at: None,
+            wants: None,
         }
     }
 

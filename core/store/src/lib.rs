@@ -1,7 +1,8 @@
 //! What a SIP client must not lose: messages on their way out, messages that came, and what was seen already.
 //!
-//! [`Store`] is the interface; [`MemoryStore`] keeps everything for the life of the process. A message is answered with 200
-//! only after [`Store::put_incoming`] has returned, so that "answered" means "stored" for every implementation.
+//! [`Store`] is the interface. [`SqliteStore`] keeps everything in a file, [`MemoryStore`] for the life of the process; both
+//! do the same otherwise, and one suite of tests runs over both. [`Keeper`] gives a store a thread of its own, on which what
+//! many ask for shares one commit.
 //!
 //! ```
 //! use aldis_store::{Incoming, MemoryStore, Store, Stored};
@@ -16,82 +17,52 @@
 //!     body: b"hi".to_vec(),
 //!     sent_at: None,
 //!     received_at: 1_800_000_000,
+//!     expires_at: None,
+//!     wants: None,
 //! };
-//! assert!(matches!(store.put_incoming(message.clone()), Ok(Stored::New(_))));
-//! assert!(matches!(store.put_incoming(message), Ok(Stored::Repeated)));
+//! assert!(matches!(store.put_incoming(&message), Ok(Stored::New(_))));
+//! assert!(matches!(store.put_incoming(&message), Ok(Stored::Repeated)));
+//! let with_alice = store.history("sip:alice@example.test", None, 20).unwrap();
+//! assert_eq!(with_alice.len(), 1);
 //! ```
+//!
+//! # What durable means
+//!
+//! When a call of [`SqliteStore`] has returned, what it did survives the end of the process, and, as far as the disk keeps
+//! its word, a crash of the system and the loss of power: each commit is written to SQLite's write-ahead log and synced
+//! (`synchronous=FULL`), on Apple's systems with `F_FULLFSYNC`, which asks the disk to empty its own cache too.
+//!
+//! # Who can read it
+//!
+//! The file is made for its owner alone (mode 0600, a folder that is made for it 0700), and what is deleted is overwritten.
+//! There is no encryption of our own: SQLite's would need a second cryptographic library, and encrypted bodies beside
+//! addresses, times and an index of words in clear would promise more than they keep. The platform's protection covers all
+//! of it, with a key that is gone while the device is locked or off, which a key in the app's memory is not:
+//!
+//! - iOS: put the file where its data protection class is `completeUntilFirstUserAuthentication`, since messages come
+//!   while the screen is locked (`NSFileProtectionCompleteUntilFirstUserAuthentication`, the default of third-party apps;
+//!   the write-ahead log inherits the folder's class). Until the first unlock opening fails with
+//!   [`StoreError::Unavailable`], which passes by itself.
+//! - Android: the app's own storage is credential-encrypted by default (file-based encryption); exclude the file from
+//!   backups (`android:dataExtractionRules`).
+//! - Desktops: full-disk encryption (FileVault, BitLocker, LUKS).
 
+mod error;
+mod keeper;
+mod limits;
 mod memory;
+mod model;
+mod sqlite;
+mod store;
+mod words;
 
+pub use error::StoreError;
+pub use keeper::Keeper;
+pub use limits::Limits;
 pub use memory::MemoryStore;
-
-/// How long a message's key is remembered, in seconds: a proxy or offline store may repeat it after days (MSG-16).
-pub const REMEMBER_FOR: i64 = 7 * 24 * 3600;
-
-/// A message that came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// What a repetition is known by: sender and message identifier, or Call-ID, From tag and CSeq (MSG-16).
-    pub key: String,
-    /// The sender's identifier of it.
-    pub id: String,
-    /// The sender's URI.
-    pub from: String,
-    /// The sender's display name.
-    pub display_name: Option<String>,
-    /// The URI that it was sent to.
-    pub to: String,
-    /// The content type.
-    pub content_type: String,
-    /// The body.
-    pub body: Vec<u8>,
-    /// When the sender says that it was sent, in seconds since 1970.
-    pub sent_at: Option<i64>,
-    /// When it came, in seconds since 1970.
-    pub received_at: i64,
-}
-
-/// The place of a received message; later ones have larger numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sequence(pub u64);
-
-/// What became of a received message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// It is new, and kept until it is acknowledged.
-    New(Sequence),
-    /// It was seen before; nothing was stored.
-    Repeated,
-}
-
-/// Why something could not be stored. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// Too many messages wait for the app.
-    #[error("{0} messages wait to be read; no more can be kept")]
-    Full(usize),
-    /// The disk or database failed.
-    #[error("the message store failed: {0}")]
-    Failed(String),
-}
-
-/// Where messages are kept. Calls may block for the time of a disk write.
-pub trait Store: Send {
-    /// Keeps a message that came, unless its key was seen within [`REMEMBER_FOR`].
-    ///
-    /// # Errors
-    /// [`StoreError`]; the sender is then told to keep the message.
-    fn put_incoming(&mut self, message: Incoming) -> Result<Stored, StoreError>;
-
-    /// Received messages that were not acknowledged, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`].
-    fn incoming(&self) -> Result<Vec<(Sequence, Incoming)>, StoreError>;
-
-    /// The app has the message; its payload may go, its key stays.
-    ///
-    /// # Errors
-    /// [`StoreError::Failed`].
-    fn acknowledge(&mut self, sequence: Sequence) -> Result<(), StoreError>;
-}
+pub use model::{
+    Conversation, Entry, Incoming, Kind, Message, Outgoing, Owner, Peer, Pending, Put, Receipt, ReceiptKind,
+    ReceiptRequest, Sequence, State, Stored, peer_of,
+};
+pub use sqlite::{Opened, Recovered, SqliteStore};
+pub use store::{MAX_PAGE, REMEMBER_FOR, Store};

@@ -1,108 +1,446 @@
 //! A store for the life of the process.
 
-use crate::{Incoming, REMEMBER_FOR, Sequence, Store, StoreError, Stored};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::model::text_of;
+use crate::words::{has, wanted, words};
+use crate::{
+    Conversation, Entry, Incoming, Kind, Limits, MAX_PAGE, Message, Outgoing, Owner, Peer, Pending, Put,
+    REMEMBER_FOR, Receipt, ReceiptKind, Sequence, State, Store, StoreError, Stored, peer_of,
+};
+use std::collections::{BTreeMap, VecDeque};
 
-/// Most messages that wait to be read.
-const MAX_WAITING: usize = 10_000;
 /// Most keys that are remembered; beyond it the oldest go, however young.
 const MAX_KEYS: usize = 100_000;
+/// Most messages that are kept in conversations; beyond it the oldest go.
+const MAX_MESSAGES: usize = 100_000;
+/// Unread messages are counted up to here.
+const MAX_UNREAD: usize = 1000;
+/// Most messages that one call deletes by itself.
+const AT_ONCE: usize = 500;
 
-/// Keeps everything in memory, within limits.
+/// Keeps everything in memory, within limits. It does what [`crate::SqliteStore`] does, except that nobody else can share
+/// it.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    waiting: BTreeMap<Sequence, Incoming>,
-    keys: BTreeSet<String>,
+    limits: Limits,
+    rows: BTreeMap<Sequence, Row>,
+    last: u64,
+    by_id: BTreeMap<String, Sequence>,
+    /// Received and not acknowledged.
+    waiting: BTreeMap<Sequence, ()>,
+    /// To be sent, or under way.
+    pending: BTreeMap<Sequence, Option<Owner>>,
+    keys: BTreeMap<String, i64>,
     /// When each key came, oldest first.
     ages: VecDeque<(i64, String)>,
-    last: u64,
+    read_to: BTreeMap<String, Sequence>,
+    peers: BTreeMap<String, Peer>,
+    suspended: bool,
+}
+
+#[derive(Debug)]
+struct Row {
+    peer: String,
+    message: Message,
+    duties: Vec<ReceiptKind>,
+}
+
+impl Row {
+    fn is_receipt(&self) -> bool {
+        matches!(&self.message, Message::Outgoing { message, .. } if message.kind == Kind::Receipt)
+    }
+
+    fn at(&self) -> i64 {
+        match &self.message {
+            Message::Incoming(message) => message.received_at,
+            Message::Outgoing { message, .. } => message.created_at,
+        }
+    }
 }
 
 impl MemoryStore {
+    /// An empty store with these limits. `size` has no meaning here.
+    pub fn new(limits: Limits) -> Self {
+        MemoryStore { limits, ..Self::default() }
+    }
+
+    fn awake(&self) -> Result<(), StoreError> {
+        if self.suspended { Err(StoreError::Suspended) } else { Ok(()) }
+    }
+
     fn forget(&mut self, now: i64) {
         while let Some((at, _)) = self.ages.front()
             && (self.ages.len() > MAX_KEYS || now.saturating_sub(*at) > REMEMBER_FOR)
         {
-            if let Some((_, key)) = self.ages.pop_front() {
+            if let Some((at, key)) = self.ages.pop_front()
+                && self.keys.get(&key) == Some(&at)
+            {
                 self.keys.remove(&key);
             }
         }
     }
+
+    fn add(&mut self, peer: String, message: Message) -> Sequence {
+        self.last += 1;
+        let sequence = Sequence(self.last);
+        self.rows.insert(sequence, Row { peer, message, duties: Vec::new() });
+        let oldest = if self.rows.len() > MAX_MESSAGES { self.done().next() } else { None };
+        if let Some(oldest) = oldest {
+            self.remove(oldest);
+        }
+        sequence
+    }
+
+    /// Messages that nothing more is expected of, oldest first.
+    fn done(&self) -> impl Iterator<Item = Sequence> {
+        self.rows
+            .keys()
+            .filter(|sequence| !self.waiting.contains_key(sequence) && !self.pending.contains_key(sequence))
+            .copied()
+    }
+
+    fn remove(&mut self, sequence: Sequence) -> bool {
+        let Some(row) = self.rows.remove(&sequence) else { return false };
+        self.waiting.remove(&sequence);
+        self.pending.remove(&sequence);
+        if let Message::Outgoing { message, .. } = row.message {
+            self.by_id.remove(&message.id);
+        }
+        true
+    }
+
+    fn entry(&self, sequence: Sequence) -> Option<Entry> {
+        let row = self.rows.get(&sequence)?;
+        let mut message = row.message.clone();
+        if let Message::Incoming(message) = &mut message {
+            message.key.clear();
+        }
+        Some(Entry { sequence, peer: row.peer.clone(), message })
+    }
+
+    /// Messages of conversations before this one, newest first.
+    fn back(&self, before: Option<Sequence>) -> impl Iterator<Item = (Sequence, &Row)> {
+        let end = before.unwrap_or(Sequence(u64::MAX));
+        self.rows
+            .range(..end)
+            .rev()
+            .filter(|(_, row)| !row.is_receipt())
+            .map(|(sequence, row)| (*sequence, row))
+    }
+
+    fn entries<'a>(
+        &'a self,
+        before: Option<Sequence>,
+        limit: usize,
+        wanted: impl Fn(&Row) -> bool + 'a,
+    ) -> Vec<Entry> {
+        self.back(before)
+            .filter(|(_, row)| wanted(row))
+            .take(limit.min(MAX_PAGE))
+            .filter_map(|(sequence, _)| self.entry(sequence))
+            .collect()
+    }
+
+    /// Whether another owner works for this peer.
+    fn is_taken(&self, peer: &str, owner: Owner) -> bool {
+        self.pending.iter().any(|(sequence, holder)| {
+            holder.is_some_and(|holder| holder != owner)
+                && self.rows.get(sequence).is_some_and(|row| row.peer == peer)
+        })
+    }
 }
 
 impl Store for MemoryStore {
-    fn put_incoming(&mut self, message: Incoming) -> Result<Stored, StoreError> {
+    fn group(&mut self, work: &mut dyn FnMut(&mut dyn Store)) -> Result<(), StoreError> {
+        self.awake()?;
+        work(self);
+        Ok(())
+    }
+
+    fn put_incoming(&mut self, message: &Incoming) -> Result<Stored, StoreError> {
+        self.awake()?;
         self.forget(message.received_at);
-        if self.keys.contains(&message.key) {
+        if self.keys.contains_key(&message.key) {
             return Ok(Stored::Repeated);
         }
-        if self.waiting.len() >= MAX_WAITING {
+        if self.waiting.len() >= self.limits.inbox {
             return Err(StoreError::Full(self.waiting.len()));
         }
-        self.keys.insert(message.key.clone());
+        self.keys.insert(message.key.clone(), message.received_at);
         self.ages.push_back((message.received_at, message.key.clone()));
-        self.last += 1;
-        let sequence = Sequence(self.last);
-        self.waiting.insert(sequence, message);
+        let sequence = self.add(peer_of(&message.from), Message::Incoming(message.clone()));
+        self.waiting.insert(sequence, ());
         Ok(Stored::New(sequence))
     }
 
-    fn incoming(&self) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
-        Ok(self.waiting.iter().map(|(sequence, message)| (*sequence, message.clone())).collect())
+    fn waiting(&mut self, after: Sequence, limit: usize) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
+        self.awake()?;
+        let behind = self.waiting.keys().filter(|sequence| **sequence > after).take(limit.min(MAX_PAGE));
+        Ok(behind
+            .filter_map(|sequence| match self.entry(*sequence)?.message {
+                Message::Incoming(message) => Some((*sequence, message)),
+                Message::Outgoing { .. } => None,
+            })
+            .collect())
     }
 
-    fn acknowledge(&mut self, sequence: Sequence) -> Result<(), StoreError> {
-        self.waiting.remove(&sequence);
+    fn acknowledge(&mut self, sequences: &[Sequence]) -> Result<(), StoreError> {
+        self.awake()?;
+        for sequence in sequences {
+            self.waiting.remove(sequence);
+        }
         Ok(())
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(key: &str, received_at: i64) -> Incoming {
-        Incoming {
-            key: key.into(),
-            id: "1".into(),
-            from: "sip:a@b.test".into(),
-            display_name: None,
-            to: "sip:b@b.test".into(),
-            content_type: "text/plain".into(),
-            body: vec![1],
-            sent_at: None,
-            received_at,
+    fn take_receipt_duty(&mut self, sequence: Sequence, kind: ReceiptKind) -> Result<bool, StoreError> {
+        self.awake()?;
+        let Some(row) = self.rows.get_mut(&sequence) else { return Ok(false) };
+        let Message::Incoming(message) = &row.message else { return Ok(false) };
+        let wanted = message.wants.as_ref().is_some_and(|wants| match kind {
+            ReceiptKind::Delivered => wants.delivered,
+            ReceiptKind::Displayed => wants.displayed,
+            ReceiptKind::Failed => wants.failed,
+        });
+        let new = wanted && !row.duties.contains(&kind);
+        if new {
+            row.duties.push(kind);
         }
+        Ok(new)
     }
 
-    #[test]
-    fn a_message_waits_until_it_is_acknowledged() {
-        let mut store = MemoryStore::default();
-        let Ok(Stored::New(first)) = store.put_incoming(message("a", 0)) else { panic!("not stored") };
-        store.put_incoming(message("b", 1)).unwrap();
-        store.acknowledge(first).unwrap();
-        let keys: Vec<String> = store.incoming().unwrap().into_iter().map(|(_, m)| m.key).collect();
-        assert_eq!(keys, ["b"]);
-    }
-
-    #[test]
-    fn a_key_is_known_for_seven_days_even_when_acknowledged_msg_16() {
-        let mut store = MemoryStore::default();
-        let Ok(Stored::New(sequence)) = store.put_incoming(message("a", 0)) else { panic!("not stored") };
-        store.acknowledge(sequence).unwrap();
-        assert_eq!(store.put_incoming(message("a", REMEMBER_FOR)), Ok(Stored::Repeated));
-        assert!(matches!(store.put_incoming(message("a", REMEMBER_FOR + 1)), Ok(Stored::New(_))));
-    }
-
-    #[test]
-    fn a_full_store_refuses_and_keeps_what_it_has() {
-        let mut store = MemoryStore::default();
-        for n in 0..MAX_WAITING {
-            store.put_incoming(message(&n.to_string(), 0)).unwrap();
+    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {
+        self.awake()?;
+        if self.pending.len() >= self.limits.outbox {
+            return Err(StoreError::Full(self.pending.len()));
         }
-        assert_eq!(store.put_incoming(message("more", 0)), Err(StoreError::Full(MAX_WAITING)));
-        // What was refused was not seen: its repetition is welcome later.
-        store.acknowledge(Sequence(1)).unwrap();
-        assert!(matches!(store.put_incoming(message("more", 0)), Ok(Stored::New(_))));
+        if let Some(sequence) = self.by_id.get(&message.id) {
+            let ours = self.pending.get(sequence) == Some(&Some(owner));
+            return Ok(if ours { Put::Ours(*sequence) } else { Put::Waits(*sequence) });
+        }
+        let peer = peer_of(&message.to);
+        let ours = !self.is_taken(&peer, owner);
+        let (state, id) = (State::Queued, message.id.clone());
+        let kept =
+            Message::Outgoing { message: message.clone(), state, delivered_at: None, displayed_at: None };
+        let sequence = self.add(peer, kept);
+        self.by_id.insert(id, sequence);
+        self.pending.insert(sequence, ours.then_some(owner));
+        Ok(if ours { Put::Ours(sequence) } else { Put::Waits(sequence) })
+    }
+
+    fn claim(&mut self, owner: Owner, limit: usize) -> Result<Vec<Pending>, StoreError> {
+        self.awake()?;
+        let free: Vec<Sequence> = self
+            .pending
+            .iter()
+            .filter(|(sequence, holder)| {
+                holder.is_none()
+                    && self.rows.get(sequence).is_some_and(|row| !self.is_taken(&row.peer, owner))
+            })
+            .map(|(sequence, _)| *sequence)
+            .take(limit.min(MAX_PAGE))
+            .collect();
+        for sequence in &free {
+            self.pending.insert(*sequence, Some(owner));
+        }
+        Ok(free
+            .into_iter()
+            .filter_map(|sequence| match self.entry(sequence)?.message {
+                Message::Outgoing { message, state, .. } => Some(Pending { sequence, message, state }),
+                Message::Incoming(_) => None,
+            })
+            .collect())
+    }
+
+    fn release(&mut self, owner: Owner) -> Result<(), StoreError> {
+        self.awake()?;
+        for holder in self.pending.values_mut().filter(|holder| **holder == Some(owner)) {
+            *holder = None;
+        }
+        Ok(())
+    }
+
+    fn set_state(&mut self, id: &str, owner: Owner, state: &State) -> Result<bool, StoreError> {
+        self.awake()?;
+        let Some(sequence) = self.by_id.get(id).copied() else { return Ok(false) };
+        if self.pending.get(&sequence).is_some_and(|holder| *holder != Some(owner)) {
+            return Ok(false);
+        }
+        let Some(row) = self.rows.get_mut(&sequence) else { return Ok(false) };
+        let Message::Outgoing { state: known, message, .. } = &mut row.message else { return Ok(false) };
+        *known = state.clone();
+        if state.is_pending() {
+            self.pending.insert(sequence, Some(owner));
+        } else {
+            self.pending.remove(&sequence);
+            if message.kind == Kind::Receipt {
+                self.remove(sequence);
+            }
+        }
+        Ok(true)
+    }
+
+    fn outgoing(&mut self, id: &str) -> Result<Option<Entry>, StoreError> {
+        self.awake()?;
+        Ok(self.by_id.get(id).and_then(|sequence| self.entry(*sequence)))
+    }
+
+    fn put_receipt(&mut self, receipt: &Receipt) -> Result<Option<Entry>, StoreError> {
+        self.awake()?;
+        let Some(sequence) = self.by_id.get(&receipt.message_id).copied() else { return Ok(None) };
+        let Some(row) = self.rows.get_mut(&sequence) else { return Ok(None) };
+        let Message::Outgoing { message, state, delivered_at, displayed_at } = &mut row.message else {
+            return Ok(None);
+        };
+        if message.kind == Kind::Receipt || peer_of(&receipt.from) != row.peer || displayed_at.is_some() {
+            return Ok(None);
+        }
+        match receipt.kind {
+            ReceiptKind::Displayed => *displayed_at = Some(receipt.at),
+            _ if delivered_at.is_some() => return Ok(None),
+            ReceiptKind::Delivered => *delivered_at = Some(receipt.at),
+            ReceiptKind::Failed if state.is_pending() => {}
+            ReceiptKind::Failed => {
+                let status = match state {
+                    State::Accepted { status } => Some(*status),
+                    State::Failed { status, .. } | State::Unknown { status, .. } => *status,
+                    State::Queued | State::Sending => None,
+                };
+                *state = State::Failed { status, why: "the recipient's side could not deliver it".into() };
+            }
+        }
+        Ok(self.entry(sequence))
+    }
+
+    fn conversations(
+        &mut self,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        self.awake()?;
+        let mut newest: BTreeMap<&str, Sequence> = BTreeMap::new();
+        for (sequence, row) in self.back(None) {
+            newest.entry(&row.peer).or_insert(sequence);
+        }
+        let end = before.unwrap_or(Sequence(u64::MAX));
+        let mut found: Vec<_> = newest.into_iter().filter(|(_, last)| *last < end).collect();
+        found.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
+        Ok(found
+            .into_iter()
+            .take(limit.min(MAX_PAGE))
+            .map(|(peer, last)| {
+                let read_to = self.read_to.get(peer).copied().unwrap_or_default();
+                let unread = self
+                    .rows
+                    .range(Sequence(read_to.0.saturating_add(1))..)
+                    .filter(|(_, row)| row.peer == peer && matches!(row.message, Message::Incoming(_)))
+                    .take(MAX_UNREAD)
+                    .count();
+                Conversation { peer: peer.into(), last, unread: u32::try_from(unread).unwrap_or(u32::MAX) }
+            })
+            .collect())
+    }
+
+    fn history(
+        &mut self,
+        peer: &str,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.awake()?;
+        Ok(self.entries(before, limit, |row| row.peer == peer))
+    }
+
+    fn search(
+        &mut self,
+        query: &str,
+        peer: Option<&str>,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.awake()?;
+        let wanted = wanted(query);
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.entries(before, limit, |row| {
+            let (content_type, body) = match &row.message {
+                Message::Incoming(message) => (&message.content_type, &message.body),
+                Message::Outgoing { message, .. } => (&message.content_type, &message.body),
+            };
+            peer.is_none_or(|peer| peer == row.peer)
+                && text_of(content_type, body).is_some_and(|text| has(&words(&text), &wanted))
+        }))
+    }
+
+    fn mark_read(&mut self, peer: &str, up_to: Sequence) -> Result<(), StoreError> {
+        self.awake()?;
+        let read_to = self.read_to.entry(peer.into()).or_default();
+        *read_to = up_to.max(*read_to);
+        Ok(())
+    }
+
+    fn delete_message(&mut self, sequence: Sequence) -> Result<bool, StoreError> {
+        self.awake()?;
+        Ok(self.remove(sequence))
+    }
+
+    fn delete_conversation(&mut self, peer: &str) -> Result<usize, StoreError> {
+        self.awake()?;
+        let all: Vec<Sequence> = self
+            .rows
+            .iter()
+            .filter(|(sequence, row)| {
+                row.peer == peer && !row.is_receipt() && !self.pending.contains_key(sequence)
+            })
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        Ok(all.into_iter().filter(|sequence| self.remove(*sequence)).count())
+    }
+
+    fn peer(&mut self, address: &str) -> Result<Option<Peer>, StoreError> {
+        self.awake()?;
+        Ok(self.peers.get(address).cloned())
+    }
+
+    fn peers(&mut self, limit: usize) -> Result<Vec<Peer>, StoreError> {
+        self.awake()?;
+        let mut all: Vec<Peer> = self.peers.values().cloned().collect();
+        all.sort_by_key(|peer| std::cmp::Reverse(peer.learned_at));
+        all.truncate(limit.min(MAX_PAGE));
+        Ok(all)
+    }
+
+    fn put_peer(&mut self, peer: &Peer) -> Result<(), StoreError> {
+        self.awake()?;
+        self.peers.insert(peer.address.clone(), peer.clone());
+        Ok(())
+    }
+
+    fn tidy(&mut self, now: i64) -> Result<usize, StoreError> {
+        self.awake()?;
+        self.forget(now);
+        let Some(keep_for) = self.limits.keep_for else { return Ok(0) };
+        let until = now.saturating_sub(keep_for);
+        let old: Vec<Sequence> = self
+            .done()
+            .filter(|sequence| self.rows.get(sequence).is_some_and(|row| row.at() <= until))
+            .take(AT_ONCE)
+            .collect();
+        Ok(old.into_iter().filter(|sequence| self.remove(*sequence)).count())
+    }
+
+    fn changed_elsewhere(&mut self) -> Result<bool, StoreError> {
+        self.awake()?;
+        Ok(false)
+    }
+
+    fn suspend(&mut self) -> Result<(), StoreError> {
+        self.suspended = true;
+        Ok(())
+    }
+
+    fn resume(&mut self) -> Result<(), StoreError> {
+        self.suspended = false;
+        Ok(())
     }
 }

@@ -1,0 +1,10 @@
+//! The stores: one suite over both, and what only a file can suffer.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // what is missing fails the test
+
+mod behaviour;
+mod faults;
+mod group;
+mod migration;
+mod processes;
+mod samples;
