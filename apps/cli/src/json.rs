@@ -2,6 +2,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::when;
+use aldis::net::Origin;
 use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -54,12 +55,14 @@ fn extend(to: &mut Value, more: Value) {
 }
 
 fn connection(state: &ConnectionState) -> Option<Value> {
-    Some(match state {
+    let mut value = match state {
         ConnectionState::Resolving => json!({"state": "resolving"}),
         ConnectionState::Connecting => json!({"state": "connecting"}),
         ConnectionState::Connected(connected) => json!({
             "state": "connected",
             "address": connected.address.to_string(),
+            "target": connected.target.to_string(),
+            "via": connected.target.way(&connected.reference, connected.address),
             "tls": {
                 "version": connected.tls.version.to_string(),
                 "suite": connected.tls.suite,
@@ -77,7 +80,14 @@ fn connection(state: &ConnectionState) -> Option<Value> {
             json!({"state": "backing-off", "why": why.to_string(), "retry_in": seconds(*retry_in)})
         }
         ConnectionState::Closed => return None,
-    })
+    };
+    if let ConnectionState::Connected(connected) = state
+        && let Origin::Unasked(why) = &connected.target.origin
+        && let Some(object) = value.as_object_mut()
+    {
+        object.insert("srv_not_asked".into(), why.to_string().into());
+    }
+    Some(value)
 }
 
 fn registration(state: &RegistrationState) -> Value {
@@ -154,7 +164,7 @@ fn timestamp(seconds: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aldis::net::{ClientCertificateUse, PostQuantum, TlsFacts, TlsVersion};
+    use aldis::net::{ClientCertificateUse, PostQuantum, Target, TlsFacts, TlsVersion};
     use aldis::trust::{Anchors, Evidence, Matched, MatchedBy, Policy, judge};
     use aldis::{
         Connected, LostReason, MessageFailure, ReferenceIdentity, StatusCode, Trouble, UnknownReason,
@@ -207,6 +217,16 @@ mod tests {
         let address = "192.0.2.1:5061".parse().unwrap();
         let connected = Connected {
             address,
+            target: Target {
+                host: "sip.example.test".parse().unwrap(),
+                port: 5061,
+                origin: Origin::Srv {
+                    service: "_sips._tcp.example.test".into(),
+                    naptr: false,
+                    priority: 1,
+                    weight: 2,
+                },
+            },
             tls: TlsFacts {
                 version: TlsVersion::Tls13,
                 suite: "TLS_AES_256_GCM_SHA384".into(),
@@ -224,7 +244,7 @@ mod tests {
         let value = event(&Event::Connection(ConnectionState::Connected(connected.into()))).unwrap().unwrap();
         assert_eq!(
             value.to_string(),
-            r#"{"event":"connection","state":"connected","address":"192.0.2.1:5061","tls":{"version":"1.3","suite":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768"},"identity":{"reference":"example.test","matched":"sip-uri","value":"sip:example.test"},"expires":"2027-01-15T08:00:00Z"}"#
+            r#"{"event":"connection","state":"connected","address":"192.0.2.1:5061","target":"sip.example.test:5061","via":["_sips._tcp.example.test SRV 1 2 5061 sip.example.test","sip.example.test A 192.0.2.1"],"tls":{"version":"1.3","suite":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768"},"identity":{"reference":"example.test","matched":"sip-uri","value":"sip:example.test"},"expires":"2027-01-15T08:00:00Z"}"#
         );
         let lost = ConnectionState::Lost { why: LostReason::ClosedByServer };
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::printable::{self, line};
 use crate::when;
-use aldis::net::{ConnectFailure, Untrusted};
+use aldis::net::{ConnectFailure, Origin, Untrusted};
 use aldis::trust::Verdict;
 use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, StatusCode, Trouble};
 use std::time::Duration;
@@ -42,8 +42,12 @@ fn connection(state: &ConnectionState) -> Option<Told> {
         ConnectionState::Connecting => Told::Step("connecting …".into()),
         ConnectionState::Connected(connected) => {
             let (tls, matched) = (&connected.tls, &connected.matched);
+            let note = match &connected.target.origin {
+                Origin::Unasked(why) => format!("; {why}"),
+                _ => String::new(),
+            };
             Told::Step(format!(
-                "connected to {}: TLS {}, {}; the certificate proves {} ({} {})",
+                "connected to {}: TLS {}, {}; the certificate proves {} ({} {}){note}",
                 connected.address,
                 tls.version,
                 tls.group,

@@ -257,6 +257,7 @@ impl Driver {
         self.last_failure = None;
         self.connected = Some(Arc::new(Connected {
             address: facts.address,
+            target: connection.target.clone(),
             tls: facts,
             reference: trusted.reference,
             matched: trusted.matched,

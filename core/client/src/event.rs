@@ -1,6 +1,6 @@
 //! What a phone tells.
 
-use crate::net::{ConnectFailure, TlsFacts};
+use crate::net::{ConnectFailure, Target, TlsFacts};
 use aldis_agent::{LostReason, MessageId, OutgoingState, RegistrationChange};
 use aldis_sip::body::decode_text;
 use aldis_sip::fields::{ContentType, FieldValue};
@@ -79,6 +79,8 @@ pub enum ConnectionState {
 pub struct Connected {
     /// The server's address.
     pub address: SocketAddr,
+    /// The place that led to it. [`Target::way`] tells by which records.
+    pub target: Target,
     /// Version, cipher suite and key exchange.
     pub tls: TlsFacts,
     /// Whom the server had to prove to be.

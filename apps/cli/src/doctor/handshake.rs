@@ -198,6 +198,7 @@ fn tell_connection(connection: &Connection, took: Duration, report: &mut Report<
     report.tell(&revocation(trusted))?;
     report.event(&Event::Connection(ConnectionState::Connected(Arc::new(Connected {
         address: facts.address,
+        target: connection.target.clone(),
         tls: facts.clone(),
         reference: trusted.reference.clone(),
         matched: trusted.matched.clone(),

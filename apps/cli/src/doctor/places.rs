@@ -90,6 +90,7 @@ fn heading(resolution: &Resolution, host: &Host) -> String {
         Some(Origin::Fallback) => {
             format!("{host} has no SRV records for SIP over TLS: its own addresses are tried, on port 5061.")
         }
+        Some(Origin::Unasked(why)) => format!("{host}'s own addresses are tried, on port 5061: {why}."),
         _ => format!("{host} is at {count}."),
     }
 }
@@ -128,6 +129,7 @@ fn origin(origin: &Origin) -> &'static str {
         Origin::Srv { naptr: true, .. } => "naptr",
         Origin::Srv { .. } => "srv",
         Origin::Fallback => "fallback",
+        Origin::Unasked(_) => "srv-not-asked",
         _ => "other",
     }
 }

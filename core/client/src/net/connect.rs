@@ -217,7 +217,10 @@ pub async fn connect(request: &ConnectRequest) -> Result<Connection, ConnectFail
     loop {
         match lanes.step().await {
             Step::Open(lane, stream, address) => match search.prove(lane, stream, address).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    lanes.won();
+                    return Ok(connection);
+                }
                 Err(lane) if search.handshakes < MAX_HANDSHAKES => lanes.go_on(lane),
                 Err(_) => break,
             },

@@ -69,6 +69,8 @@ pub(super) struct Lanes<'a> {
     deadline: Instant,
     waiting: VecDeque<Lane>,
     running: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// Since when each of them has said nothing.
+    silent: Vec<(Target, Instant)>,
     /// When the next lane begins although others are running.
     next: Instant,
 }
@@ -91,6 +93,7 @@ impl<'a> Lanes<'a> {
             deadline,
             waiting: waiting.into(),
             running: FuturesUnordered::new(),
+            silent: Vec::new(),
             next: Instant::now(),
         }
     }
@@ -114,13 +117,16 @@ impl<'a> Lanes<'a> {
             }
             tokio::select! {
                 biased;
-                Some((lane, candidates, result)) = self.running.next() => match result {
-                    Ok((stream, address)) => {
-                        let lane = Lane { candidates: Some(candidates), ..lane };
-                        return Step::Open(Box::new(lane), stream, address);
-                    }
-                    Err(error) => return self.ended(lane, candidates, error),
-                },
+                Some((lane, candidates, result)) = self.running.next() => {
+                    self.silent.retain(|(target, _)| *target != lane.target);
+                    return match result {
+                        Ok((stream, address)) => {
+                            let lane = Lane { candidates: Some(candidates), ..lane };
+                            Step::Open(Box::new(lane), stream, address)
+                        }
+                        Err(error) => self.ended(lane, candidates, error),
+                    };
+                }
                 () = sleep_until(self.next), if !self.waiting.is_empty() && self.next < self.deadline => {}
             }
         }
@@ -133,6 +139,16 @@ impl<'a> Lanes<'a> {
             self.set_aside(*lane, candidates);
         } else {
             self.run(*lane, candidates);
+        }
+    }
+
+    /// A place won: those that let the next begin are remembered, although their time was not over.
+    pub fn won(&self) {
+        let now = Instant::now();
+        for (target, since) in &self.silent {
+            if now - *since >= self.request.pace.failover {
+                self.request.memory.place_failed(target, Fault::Silent);
+            }
         }
     }
 
@@ -171,6 +187,7 @@ impl<'a> Lanes<'a> {
     fn run(&mut self, lane: Lane, mut candidates: Candidates) {
         let pace = self.request.pace;
         let until = self.deadline.min(Instant::now() + self.request.deadlines.connect);
+        self.silent.push((lane.target.clone(), Instant::now()));
         self.running.push(Box::pin(async move {
             let result = connect_tcp(&mut candidates, &pace, until).await;
             (lane, candidates, result)

@@ -14,7 +14,7 @@ use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::rdata::NAPTR;
 use hickory_resolver::proto::rr::{self, Name, RData};
 use hickory_resolver::{Hosts, TokioResolver};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::cache::{Known, Shared};
 use super::race::Candidates;
@@ -34,6 +34,8 @@ const MAX_ADDRESSES: usize = 16;
 const RESEND_AFTER: Duration = Duration::from_secs(2);
 /// How long a question may take with all its repetitions; beyond that a person believes that nothing happens.
 const QUESTION_LIMIT: Duration = Duration::from_secs(5);
+/// From when on no further place that NAPTR names is asked for, and the usual one has to do.
+const SEARCH_LIMIT: Duration = Duration::from_secs(8);
 /// How long NAPTR is waited for. Some home routers never answer this type; the SRV question runs beside it.
 const NAPTR_LIMIT: Duration = Duration::from_secs(2);
 /// How long NAPTR is waited for once the usual SRV records are there: both questions left at the same time, and a server
@@ -313,6 +315,7 @@ impl Session {
         domain: &Domain,
         draw: &mut (dyn FnMut(u32) -> u32 + Send),
     ) -> Result<Resolution, ResolveError> {
+        let begun = Instant::now();
         let default_service = format!("_sips._tcp.{domain}");
         let question = |record, name: &str| Question { record, name: name.into() };
         let mut asked =
@@ -323,6 +326,9 @@ impl Session {
         let mut default = Some(default);
         let mut off = None;
         for name in services {
+            if begun.elapsed() >= SEARCH_LIMIT {
+                break;
+            }
             let service = if name == default_service { default.take() } else { None };
             let service = match service {
                 Some(service) => service,

@@ -119,6 +119,23 @@ impl Target {
         Target { host: Host::Name(domain.clone()), port: SIPS_PORT, origin }
     }
 
+    /// How `address` was found, from the identity on: each record as one line of a zone, without class and time. Empty where
+    /// nobody had to be asked.
+    pub fn way(&self, identity: &ReferenceIdentity, address: SocketAddr) -> Vec<String> {
+        let mut way = Vec::new();
+        if let Origin::Srv { service, naptr, priority, weight } = &self.origin {
+            if *naptr {
+                way.push(format!("{identity} NAPTR SIPS+D2T {service}"));
+            }
+            way.push(format!("{service} SRV {priority} {weight} {} {}", self.port, self.host));
+        }
+        if let Host::Name(name) = &self.host {
+            let kind = if address.is_ipv6() { "AAAA" } else { "A" };
+            way.push(format!("{name} {kind} {}", address.ip()));
+        }
+        way
+    }
+
     /// The socket address, if the host is an address.
     pub fn literal(&self) -> Option<SocketAddr> {
         match self.host {
@@ -140,6 +157,36 @@ impl fmt::Display for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_to_an_address_names_every_record() {
+        let domain = ReferenceIdentity::new("example.test").unwrap();
+        let address = "192.0.2.1:5071".parse().unwrap();
+        let origin = |naptr| Origin::Srv {
+            service: "_sips._tcp.example.test".into(),
+            naptr,
+            priority: 10,
+            weight: 60,
+        };
+        let mut target =
+            Target { host: "sip1.example.test".parse().unwrap(), port: 5071, origin: origin(true) };
+        assert_eq!(
+            target.way(&domain, address),
+            [
+                "example.test NAPTR SIPS+D2T _sips._tcp.example.test",
+                "_sips._tcp.example.test SRV 10 60 5071 sip1.example.test",
+                "sip1.example.test A 192.0.2.1"
+            ]
+        );
+        target.origin = origin(false);
+        assert_eq!(target.way(&domain, address).len(), 2);
+        target = Target::of_domain(&Domain::new("example.test").unwrap(), Origin::Fallback);
+        assert_eq!(
+            target.way(&domain, "[2001:db8::1]:5061".parse().unwrap()),
+            ["example.test AAAA 2001:db8::1"]
+        );
+        assert!(Target::given("192.0.2.1".parse().unwrap(), 5061).way(&domain, address).is_empty());
+    }
 
     #[test]
     fn a_target_prints_as_one_would_type_it() {

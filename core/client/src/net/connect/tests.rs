@@ -20,6 +20,7 @@ use crate::net::testing::tls_server::{Behaviour, ONLY_12, ONLY_13, Server, Setup
 use crate::net::*;
 
 mod client_certificate;
+mod failover;
 
 const DOMAIN: &str = "example.test";
 

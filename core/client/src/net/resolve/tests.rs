@@ -5,6 +5,10 @@ use hickory_resolver::proto::op::ResponseCode;
 use super::*;
 use crate::net::testing::dns_server::{DnsServer, Oddity, Zone};
 
+mod hostile;
+mod kept;
+mod platform;
+
 const DOMAIN: &str = "example.test";
 const SERVICE: &str = "_sips._tcp.example.test";
 
@@ -254,7 +258,7 @@ async fn a_silent_dns_server_is_a_timeout_with_the_question() {
         Oddity::Silence,
     );
     let server = DnsServer::start(zone).await;
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let error = find(&server, None).await.unwrap_err();
     let asked = vec![Question { record: RecordType::Srv, name: SERVICE.into() }];
     assert_eq!(error, ResolveError::Timeout { asked });

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{CNAME, NAPTR, SRV};
+use hickory_resolver::proto::rr::rdata::{CNAME, NAPTR, SOA, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -12,11 +13,18 @@ use tokio::task::JoinSet;
 
 use crate::net::Resolver;
 
+/// Aliases put into one answer.
+const MAX_ALIASES: usize = 12;
+
 /// Records, and names for which the server misbehaves.
 #[derive(Clone, Default)]
 pub struct Zone {
     records: Vec<Record>,
     oddities: Vec<(Name, RecordType, Oddity)>,
+    /// Of the records that follow, in seconds; 60 if nobody said.
+    ttl: Option<u32>,
+    /// How long "there is none" may be believed, in seconds (RFC 2308 §5).
+    negative_ttl: Option<u32>,
 }
 
 /// What the server does instead of answering.
@@ -28,6 +36,8 @@ pub enum Oddity {
     Truncate,
     /// Bytes that are no DNS message.
     Garbage,
+    /// The answer, after this time.
+    Slow(Duration),
 }
 
 fn name(text: &str) -> Name {
@@ -36,8 +46,22 @@ fn name(text: &str) -> Name {
 
 impl Zone {
     fn with(mut self, owner: &str, data: RData) -> Self {
-        self.records.push(Record::from_rdata(name(owner), 60, data));
+        self.records.push(Record::from_rdata(name(owner), self.ttl.unwrap_or(60), data));
         self
+    }
+
+    /// The time of the records that follow, in seconds.
+    pub fn ttl(self, seconds: u32) -> Self {
+        Zone { ttl: Some(seconds), ..self }
+    }
+
+    pub fn negative_ttl(self, seconds: u32) -> Self {
+        Zone { negative_ttl: Some(seconds), ..self }
+    }
+
+    /// Any record, as a hostile server may invent one.
+    pub fn any(self, owner: &str, data: RData) -> Self {
+        self.with(owner, data)
     }
 
     pub fn address(self, owner: &str, address: &str) -> Self {
@@ -86,7 +110,8 @@ impl Zone {
         let mut owner = question.name().clone();
         let kind = question.query_type();
         let mut exists = false;
-        loop {
+        // Aliases may go round in a circle; a real server ends too.
+        for _ in 0..MAX_ALIASES {
             let here = || self.records.iter().filter(|record| record.name == owner);
             exists |= here().next().is_some();
             answer.add_answers(here().filter(|record| record.record_type() == kind).cloned());
@@ -101,6 +126,10 @@ impl Zone {
         if !exists {
             answer.metadata.response_code = ResponseCode::NXDomain;
         }
+        if let Some(minimum) = self.negative_ttl.filter(|_| answer.answers.is_empty()) {
+            let soa = SOA::new(name("ns.test"), name("admin.test"), 1, 3600, 600, 86_400, minimum);
+            answer.add_authority(Record::from_rdata(name("test"), minimum, RData::SOA(soa)));
+        }
         answer.add_query(question);
         answer
     }
@@ -109,6 +138,7 @@ impl Zone {
 /// A running server.
 pub struct DnsServer {
     pub address: SocketAddr,
+    zone: Arc<Mutex<Zone>>,
     asked: Arc<Mutex<Vec<String>>>,
     _tasks: JoinSet<()>,
 }
@@ -118,10 +148,23 @@ impl DnsServer {
         let (udp, tcp) = sockets().await;
         let address = udp.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
+        let zone = Arc::new(Mutex::new(zone));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_udp(udp, zone.clone(), asked.clone()));
-        tasks.spawn(serve_tcp(tcp, zone, asked.clone()));
-        DnsServer { address, asked, _tasks: tasks }
+        tasks.spawn(serve_udp(udp.into(), zone.clone(), asked.clone()));
+        tasks.spawn(serve_tcp(tcp, zone.clone(), asked.clone()));
+        DnsServer { address, zone, asked, _tasks: tasks }
+    }
+
+    /// From now on it knows this.
+    pub fn knows(&self, zone: Zone) {
+        *self.zone.lock().unwrap() = zone;
+    }
+
+    /// What was asked since the last call, as [`DnsServer::asked`] gives it.
+    pub fn asked_since(&self) -> Vec<String> {
+        let asked = self.asked();
+        self.asked.lock().unwrap().clear();
+        asked
     }
 
     pub fn resolver(&self) -> Resolver {
@@ -154,14 +197,24 @@ fn note(query: &Message, asked: &Mutex<Vec<String>>) {
     asked.lock().unwrap().push(format!("{} {}", query.query_type(), name.trim_end_matches('.')));
 }
 
-async fn serve_udp(socket: UdpSocket, zone: Zone, asked: Arc<Mutex<Vec<String>>>) {
+async fn serve_udp(socket: Arc<UdpSocket>, zone: Arc<Mutex<Zone>>, asked: Arc<Mutex<Vec<String>>>) {
     let mut buffer = [0; 4096];
+    let mut slow = JoinSet::new();
     while let Ok((length, peer)) = socket.recv_from(&mut buffer).await {
         let Ok(query) = Message::from_vec(&buffer[..length]) else { continue };
         note(&query, &asked);
+        let zone = zone.lock().unwrap().clone();
         let mut answer = zone.answer(&query);
         match zone.oddity(&query) {
             None => {}
+            Some(Oddity::Slow(time)) => {
+                let (socket, bytes) = (socket.clone(), answer.to_vec().unwrap());
+                slow.spawn(async move {
+                    tokio::time::sleep(time).await;
+                    let _ = socket.send_to(&bytes, peer).await;
+                });
+                continue;
+            }
             Some(Oddity::Silence) => continue,
             Some(Oddity::Code(code)) => {
                 answer.answers.clear();
@@ -183,7 +236,7 @@ async fn serve_udp(socket: UdpSocket, zone: Zone, asked: Arc<Mutex<Vec<String>>>
     }
 }
 
-async fn serve_tcp(listener: TcpListener, zone: Zone, asked: Arc<Mutex<Vec<String>>>) {
+async fn serve_tcp(listener: TcpListener, zone: Arc<Mutex<Zone>>, asked: Arc<Mutex<Vec<String>>>) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let Ok(length) = stream.read_u16().await else { continue };
         let mut buffer = vec![0; length.into()];
@@ -192,7 +245,7 @@ async fn serve_tcp(listener: TcpListener, zone: Zone, asked: Arc<Mutex<Vec<Strin
         }
         let query = Message::from_vec(&buffer).unwrap();
         note(&query, &asked);
-        let answer = zone.answer(&query).to_vec().unwrap();
+        let answer = zone.lock().unwrap().answer(&query).to_vec().unwrap();
         stream.write_u16(answer.len().try_into().unwrap()).await.unwrap();
         stream.write_all(&answer).await.unwrap();
     }
