@@ -1,7 +1,8 @@
 //! What only an endpoint refuses (RFC 3261 §8.2): a method, scheme, extension or body type that it does not know.
 
-use crate::fields::{ContentDisposition, ContentType, Require};
-use crate::{Header, Message, Method, Scheme, StatusCode};
+use crate::body::is_known_coding;
+use crate::fields::{ContentDisposition, ContentEncoding, ContentType, Require};
+use crate::{Message, Method, Scheme, StatusCode};
 
 /// What an endpoint understands.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +40,14 @@ impl Capabilities {
             .collect()
     }
 
-    /// Whether the body, if there is one, is of a type that is understood or may be ignored.
+    /// Whether the body, if there is one, has a type and codings that are understood, or may be ignored.
     pub fn understands_body(&self, request: &Message) -> bool {
         let optional = matches!(request.get::<ContentDisposition<'_>>(), Ok(Some(how)) if !how.is_required());
         if request.body().is_empty() || optional {
             return true;
+        }
+        if !request.all::<ContentEncoding<'_>>().flatten().all(|coding| is_known_coding(coding.0)) {
+            return false;
         }
         match request.get::<ContentType<'_>>() {
             Ok(Some(kind)) => self.body_types.iter().any(|(known, sub)| {
@@ -54,7 +58,8 @@ impl Capabilities {
     }
 
     /// The status with which an endpoint refuses this request: 501 for a method that nobody knows (§8.2.1), 416 for a
-    /// scheme (§8.2.2.1), 420 for an extension (§8.2.2.3; not for ACK and CANCEL), 415 for a body (§8.2.3).
+    /// scheme (§8.2.2.1), 420 for an extension (§8.2.2.3; not for ACK and CANCEL), 415 for the type
+    /// or a coding of a body (§8.2.3).
     /// `None` for a request that it takes, and for responses.
     pub fn refusal(&self, request: &Message) -> Option<StatusCode> {
         let method = request.method()?;
@@ -68,7 +73,7 @@ impl Capabilities {
         if !matches!(method, Method::Ack | Method::Cancel) && !self.unsupported(request).is_empty() {
             return Some(StatusCode::BAD_EXTENSION);
         }
-        if request.has(Header::ContentType) && !self.understands_body(request) {
+        if !self.understands_body(request) {
             return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
         None

@@ -163,7 +163,7 @@ const USUAL_FIELDS: usize = 24;
 /// A defect that leaves no lines to speak of: no end of the head, or one over the limit.
 #[inline(always)] // a head is large, and made where it stays
 pub(crate) fn lex(bytes: &mut Bytes) -> Result<Head, Defect> {
-    match lines(bytes) {
+    match lines(bytes, true) {
         Lexed { ended: Some(end), head: Some(mut head), line_ends } => {
             head.keep(bytes.split_to(end), line_ends);
             Ok(head)
@@ -178,9 +178,13 @@ pub(crate) fn lex_unterminated(bytes: Bytes) -> Option<Head> {
     if bytes.len() > MAX_HEAD {
         return None;
     }
-    let Lexed { head: Some(mut head), line_ends, .. } = lines(&bytes) else { return None };
-    head.keep(bytes, line_ends);
-    Some(head)
+    match lines(&bytes, true) {
+        Lexed { head: Some(mut head), line_ends, .. } => {
+            head.keep(bytes, line_ends);
+            Some(head)
+        }
+        _ => unfolded(&bytes),
+    }
 }
 
 fn no_end(bytes: &Bytes) -> Defect {
@@ -193,18 +197,22 @@ fn no_end(bytes: &Bytes) -> Defect {
 fn lex_folded(bytes: &mut Bytes) -> Result<Head, Defect> {
     let window = bytes.get(..bytes.len().min(MAX_HEAD)).unwrap_or_default();
     let end = memchr::memmem::find(window, b"\r\n\r\n").ok_or_else(|| no_end(bytes))? + 4;
-    let (unfolded, folds) = unfold(&bytes.split_to(end));
-    // Unfolding leaves no fold but one behind the start line, which `lines` takes for a line that is no header.
-    let Lexed { head: Some(mut head), line_ends, .. } = lines(&unfolded) else {
-        return Err(Defect { place: Place::Head, offset: 0, problem: Problem::NotAHeader });
-    };
+    let head = bytes.split_to(end);
+    unfolded(&head).ok_or(Defect { place: Place::Head, offset: 0, problem: Problem::NotAHeader })
+}
+
+/// Takes a copy without its folds apart. What still looks like a fold then (behind the start line, or behind a line feed alone)
+/// is a line that is no header.
+fn unfolded(folded: &[u8]) -> Option<Head> {
+    let (text, folds) = unfold(folded);
+    let Lexed { head: Some(mut head), line_ends, .. } = lines(&text, false) else { return None };
     head.folds = folds.into();
-    head.keep(unfolded.into(), line_ends);
+    head.keep(text.into(), line_ends);
     if let Some(mut defect) = head.defect.take() {
         defect.offset = head.received_offset(defect.offset);
         head.defect = Some(defect);
     }
-    Ok(head)
+    Some(head)
 }
 
 struct Lexed {
@@ -216,9 +224,10 @@ struct Lexed {
     line_ends: usize,
 }
 
-/// Splits the head at the beginning of `all` into its lines and those into names and values, in one pass.
+/// Splits the head at the beginning of `all` into its lines and those into names and values, in one pass; it stops at a fold
+/// if there may be some.
 #[inline(always)] // a head is large, and made where it stays
-fn lines(all: &[u8]) -> Lexed {
+fn lines(all: &[u8], may_fold: bool) -> Lexed {
     let window = all.get(..all.len().min(MAX_HEAD)).unwrap_or_default();
     let mut feeds = memchr::memchr_iter(b'\n', window);
     // A head that was cut may have one line alone, without a line feed.
@@ -246,7 +255,7 @@ fn lines(all: &[u8]) -> Lexed {
             return Lexed { head: Some(head), ended: Some(feed + 1), line_ends };
         }
         match line.first() {
-            Some(b' ' | b'\t') if !head.lines.is_empty() => {
+            Some(b' ' | b'\t') if may_fold && !head.lines.is_empty() => {
                 return Lexed { head: None, ended: None, line_ends };
             }
             _ if head.lines.len() >= MAX_FIELDS => {

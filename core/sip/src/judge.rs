@@ -6,7 +6,7 @@ use crate::fields::{
     MinExpires, ProxyRequire, Reason, RecordRoute, Require, RetryAfter, Route, SubscriptionState, Supported,
     Via, Warning,
 };
-use crate::{Header, Message, Method, StatusCode};
+use crate::{Header, Message, Method, Params, StatusCode};
 use bytes::Bytes;
 
 /// What to do with what was received.
@@ -116,8 +116,9 @@ fn examine(message: &Message) -> Result<(), Defect> {
     let mut vias = message.all::<Via<'_>>();
     let top = vias.next().ok_or_else(|| message.missing(Header::Via))??;
     vias.try_for_each(|via| via.map(drop))?;
-    message.from()?;
-    message.to()?;
+    identifies(message, Header::Via, &top.params, "branch")?;
+    identifies(message, Header::From, &message.from()?.params, "tag")?;
+    identifies(message, Header::To, &message.to()?.params, "tag")?;
     message.call_id()?;
     let cseq = message.cseq()?;
     message.content_length()?;
@@ -138,6 +139,17 @@ fn examine(message: &Message) -> Result<(), Defect> {
     well_formed::<ContentEncoding<'_>>(message)?;
     well_formed::<Event<'_>>(message)?;
     contacts(message)
+}
+
+/// A branch or tag says whose message this is: it has a value, and there are no two of which each reader takes another
+/// (RFC 3261 §7.3.1).
+fn identifies(message: &Message, header: Header, params: &Params<'_>, name: &str) -> Result<(), Defect> {
+    let mut values = params.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(message.blame_first(header, Problem::RepeatedParameter)),
+        (Some(None), _) => Err(message.blame_first(header, Problem::Parameter)),
+        _ => Ok(()),
+    }
 }
 
 fn well_formed<'a, V: FieldValue<'a>>(message: &'a Message) -> Result<(), Defect> {

@@ -79,6 +79,11 @@ pub fn decode_content<'a>(
     if body.len() > limit { Err(EncodingError::TooLarge { limit }) } else { Ok(body) }
 }
 
+/// Whether [`decode_content`] can undo this coding.
+pub(crate) fn is_known(coding: &str) -> bool {
+    ["identity", "deflate", "gzip", "x-gzip"].iter().any(|known| known.eq_ignore_ascii_case(coding))
+}
+
 /// Undoes a Content-Transfer-Encoding, which SIP does not need (RFC 5621 §3.2) but mail-minded senders use.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ mod xml;
 mod properties;
 
 pub use charset::{DecodedText, decode_text};
+pub(crate) use encoding::is_known as is_known_coding;
 pub use encoding::{
     ACCEPT_ENCODING, EncodingError, MAX_CODINGS, MAX_DECODED, decode_content, decode_transfer,
 };
