@@ -2,6 +2,7 @@
 
 use crate::defect::{Defect, Place, Problem};
 use crate::judge::{Judgement, judge, refuse};
+use crate::lex::{class, run};
 use crate::limits::{MAX_BODY, MAX_HEAD, MAX_SKIPPED};
 use crate::{Header, Message};
 use bytes::{Buf, BytesMut};
@@ -23,6 +24,8 @@ pub struct Framer {
     buffer: BytesMut,
     /// Up to where the buffer was searched for the end of a head.
     searched: usize,
+    /// Whether the first line of that head was looked at.
+    begun: bool,
     state: State,
 }
 
@@ -119,13 +122,16 @@ impl Framer {
                 Some(_) => {}
             }
         }
+        if !self.begun && self.begins_otherwise()? {
+            return Some(self.close(Place::StartLine, 0, Problem::NotAStartLine));
+        }
         let from = self.searched.saturating_sub(3);
         let found = memmem::find(self.buffer.get(from..).unwrap_or_default(), b"\r\n\r\n");
         let Some(end) = found.map(|at| from + at + 4) else {
             self.searched = self.buffer.len();
             return (self.buffer.len() > MAX_HEAD).then(|| self.close(Place::Head, MAX_HEAD, Problem::Limit));
         };
-        self.searched = 0;
+        (self.searched, self.begun) = (0, false);
         if end > MAX_HEAD {
             return Some(self.close(Place::Head, MAX_HEAD, Problem::Limit));
         }
@@ -134,6 +140,22 @@ impl Framer {
             Ok((message, _)) => self.head(message),
             Err(defect) => self.close(defect.place, defect.offset, defect.problem),
         })
+    }
+
+    /// Whether the first line is none of SIP, which needs not wait for the end of a head that may never come: it begins
+    /// with neither `SIP/` nor a method and a space, as HTTP's status line, a TLS record or noise. `None` if more must come.
+    fn begins_otherwise(&mut self) -> Option<bool> {
+        let (seen, end) = (self.searched, self.buffer.len().min(MAX_HEAD));
+        let Some(feed) = memchr::memchr(b'\n', self.buffer.get(seen..end).unwrap_or_default()) else {
+            self.searched = end;
+            // A head whose first line alone is over the limit is over it.
+            return (self.buffer.len() > MAX_HEAD).then_some(false);
+        };
+        self.begun = true;
+        let line = self.buffer.get(..seen + feed).unwrap_or_default();
+        let method = run(line, 0, class::TOKEN);
+        let is_sip = line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
+        Some(!is_sip && (method == 0 || line.get(method) != Some(&b' ')))
     }
 
     fn between_again(&mut self) -> Option<Step> {
@@ -257,6 +279,23 @@ mod tests {
             let out = frames([format!("{OPTIONS}{line}\r\nhello").as_bytes()]);
             assert_eq!(out, ["close"], "{line:?}");
         }
+    }
+
+    #[test]
+    fn what_is_not_sip_closes_at_its_first_line_without_waiting_for_a_head() {
+        for text in [
+            "HTTP/1.1 400 Bad Request\r\n",
+            "\x16\x03\x01\x00\x02\n",
+            " OPTIONS sip:a SIP/2.0\r\n",
+            "220 hello\n\n",
+        ] {
+            let out = frames([text.as_bytes()]);
+            assert_eq!(out, if text.starts_with("220 ") { vec![] } else { vec!["close"] }, "{text:?}");
+            assert_eq!(frames(text.as_bytes().chunks(1)), out, "{text:?}");
+        }
+        // A method and a space is a request, however bad: it is answered when its head is complete.
+        let stream = format!("OPTIONS sip:a\r\nl: 0\r\n\r\n{OPTIONS}l: 0\r\n\r\n");
+        assert_eq!(frames([stream.as_bytes()]), ["reject 400", "message "]);
     }
 
     #[test]

@@ -144,7 +144,8 @@ fn examine(message: &Message) -> Result<(), Defect> {
 /// A branch or tag says whose message this is: it has a value, and there are no two of which each reader takes another
 /// (RFC 3261 §7.3.1).
 fn identifies(message: &Message, header: Header, params: &Params<'_>, name: &str) -> Result<(), Defect> {
-    let mut values = params.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let mut values =
+        params.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(message.blame_first(header, Problem::RepeatedParameter)),
         (Some(None), _) => Err(message.blame_first(header, Problem::Parameter)),
