@@ -2,7 +2,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::{printable, tell};
-use aldis::{CredentialsProblem, MessageFailure, RegistrationFailure, StatusCode, Trouble};
+use aldis::{CredentialsProblem, LostReason, MessageFailure, RegistrationFailure, StatusCode, Trouble};
 use std::fmt::Display;
 
 /// What to do about credentials.
@@ -53,6 +53,10 @@ pub(crate) fn no_answer(what: &str) -> Failure {
 
 /// The connection was lost after the request had gone.
 pub(crate) fn lost(why: &Trouble, what: &str) -> Failure {
+    if matches!(why, Trouble::Lost(LostReason::ClientCertificate(_))) {
+        // The handshake never ended for the server: it has read nothing, and trying again changes nothing.
+        return no_connection(why);
+    }
     Failure::new(
         Exit::Unknown,
         format_args!(

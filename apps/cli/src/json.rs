@@ -2,7 +2,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::when;
-use aldis::net::Origin;
+use aldis::net::{Origin, PostQuantum};
 use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -67,6 +67,7 @@ fn connection(state: &ConnectionState) -> Option<Value> {
                 "version": connected.tls.version.to_string(),
                 "suite": connected.tls.suite,
                 "group": connected.tls.group,
+                "post_quantum": post_quantum(&connected.tls.post_quantum),
             },
             "identity": {
                 "reference": connected.reference.to_string(),
@@ -74,6 +75,7 @@ fn connection(state: &ConnectionState) -> Option<Value> {
                 "value": connected.matched.value,
             },
             "expires": i64::try_from(connected.expires).ok().map(timestamp),
+            "warnings": serde_json::to_value(&connected.warnings).unwrap_or_default(),
         }),
         ConnectionState::Lost { why } => json!({"state": "lost", "why": why.to_string()}),
         ConnectionState::BackingOff { why, retry_in } => {
@@ -88,6 +90,14 @@ fn connection(state: &ConnectionState) -> Option<Value> {
         object.insert("srv_not_asked".into(), why.to_string().into());
     }
     Some(value)
+}
+
+fn post_quantum(what: &PostQuantum) -> &'static str {
+    match what {
+        PostQuantum::Negotiated => "negotiated",
+        PostQuantum::NotSupported => "not-supported",
+        PostQuantum::GivenUp(_) => "given-up",
+    }
 }
 
 fn registration(state: &RegistrationState) -> Value {
@@ -164,7 +174,7 @@ fn timestamp(seconds: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aldis::net::{ClientCertificateUse, PostQuantum, Target, TlsFacts, TlsVersion};
+    use aldis::net::{ClientCertificateUse, Target, TlsFacts, TlsVersion};
     use aldis::trust::{Anchors, Evidence, Matched, MatchedBy, Policy, judge};
     use aldis::{
         Connected, LostReason, MessageFailure, ReferenceIdentity, StatusCode, Trouble, UnknownReason,
@@ -244,7 +254,7 @@ mod tests {
         let value = event(&Event::Connection(ConnectionState::Connected(connected.into()))).unwrap().unwrap();
         assert_eq!(
             value.to_string(),
-            r#"{"event":"connection","state":"connected","address":"192.0.2.1:5061","target":"sip.example.test:5061","via":["_sips._tcp.example.test SRV 1 2 5061 sip.example.test","sip.example.test A 192.0.2.1"],"tls":{"version":"1.3","suite":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768"},"identity":{"reference":"example.test","matched":"sip-uri","value":"sip:example.test"},"expires":"2027-01-15T08:00:00Z"}"#
+            r#"{"event":"connection","state":"connected","address":"192.0.2.1:5061","target":"sip.example.test:5061","via":["_sips._tcp.example.test SRV 1 2 5061 sip.example.test","sip.example.test A 192.0.2.1"],"tls":{"version":"1.3","suite":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768","post_quantum":"negotiated"},"identity":{"reference":"example.test","matched":"sip-uri","value":"sip:example.test"},"expires":"2027-01-15T08:00:00Z","warnings":[]}"#
         );
         let lost = ConnectionState::Lost { why: LostReason::ClosedByServer };
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::printable::{self, line};
 use crate::when;
-use aldis::net::{ConnectFailure, Origin, Untrusted};
+use aldis::net::{ConnectFailure, Origin, PostQuantum, Untrusted};
 use aldis::trust::Verdict;
 use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, StatusCode, Trouble};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn connection(state: &ConnectionState) -> Option<Told> {
                 Origin::Unasked(why) => format!("; {why}"),
                 _ => String::new(),
             };
-            Told::Step(format!(
+            let mut text = format!(
                 "connected to {}: TLS {}, {}; the certificate proves {} ({} {}){note}",
                 connected.address,
                 tls.version,
@@ -54,7 +54,22 @@ fn connection(state: &ConnectionState) -> Option<Told> {
                 connected.reference,
                 matched.by,
                 line(&matched.value)
-            ))
+            );
+            if let PostQuantum::GivenUp(why) = &tls.post_quantum {
+                text.push_str(&format!(
+                    "\n  at the second attempt, without post-quantum key exchange; the first failed: {}",
+                    line(&why.to_string())
+                ));
+            }
+            let mut said = Vec::new();
+            for warning in &connected.warnings {
+                // What holds of several certificates of the path is said once.
+                if !said.contains(&warning.code) {
+                    said.push(warning.code);
+                    text.push_str(&format!("\n  {}", warning.code.meaning()));
+                }
+            }
+            Told::Step(text)
         }
         ConnectionState::Lost { why } => {
             Told::Trouble(format!("connection lost: {}", line(&why.to_string())))
@@ -184,6 +199,55 @@ mod tests {
         assert_eq!(
             incoming_text("hi\r\nsip:carol@example.test: hello\x1b[31m\n", Some(1_799_999_990)),
             "Bob\\u{1b}[2J <sip:bob@example.test>: hi\n  sip:carol@example.test: hello\\u{1b}[31m"
+        );
+    }
+
+    #[test]
+    fn a_connection_says_what_is_not_as_it_should_be_and_everything_once() {
+        let address = "192.0.2.1:5061".parse().unwrap();
+        let policy = aldis::trust::Policy::new(aldis::trust::Anchors::bundled());
+        let reference = aldis::ReferenceIdentity::new("sip.example.test").unwrap();
+        let verdict = aldis::trust::judge(
+            &[],
+            &reference,
+            rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000)),
+            &policy,
+            &aldis::trust::Evidence::default(),
+        );
+        let finding = verdict.findings().first().unwrap().clone();
+        let connected = aldis::Connected {
+            address,
+            target: aldis::net::Target {
+                host: "192.0.2.1".parse().unwrap(),
+                port: 5061,
+                origin: Origin::Given,
+            },
+            tls: aldis::net::TlsFacts {
+                version: aldis::net::TlsVersion::Tls13,
+                suite: "TLS_AES_256_GCM_SHA384".into(),
+                group: "x25519".into(),
+                alpn: None,
+                address,
+                post_quantum: PostQuantum::GivenUp(aldis::net::TlsCause::Closed),
+                client_certificate: aldis::net::ClientCertificateUse::NotAsked,
+            },
+            reference,
+            matched: aldis::trust::Matched {
+                by: aldis::trust::MatchedBy::Wildcard,
+                value: "*.example.test".into(),
+            },
+            expires: 1_800_000_000,
+            warnings: vec![finding.clone(), finding],
+        };
+        assert_eq!(
+            connection(&ConnectionState::Connected(connected.into())),
+            Some(Told::Step(
+                "connected to 192.0.2.1:5061: TLS 1.3, x25519; the certificate proves sip.example.test \
+                 (wildcard *.example.test)\n  at the second attempt, without post-quantum key exchange; the first \
+                 failed: the server closed the connection during the handshake\n  The server presented no \
+                 certificate."
+                    .into()
+            ))
         );
     }
 

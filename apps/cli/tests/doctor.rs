@@ -44,6 +44,10 @@ impl World {
     }
 
     async fn doctor(&self, arguments: &[&str]) -> Output {
+        self.aldis(&[&["doctor"], arguments].concat()).await
+    }
+
+    async fn aldis(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aldis"));
         command
             .current_dir(self.home.path())
@@ -53,7 +57,7 @@ impl World {
         for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "ALDIS_PASSWORD", "RUST_LOG"] {
             command.env_remove(name);
         }
-        command.arg("doctor").args(arguments).output().await.unwrap()
+        command.args(arguments).output().await.unwrap()
     }
 
     /// Examines the domain at an address, and gives exit status and words.
@@ -335,7 +339,8 @@ async fn a_server_of_another_age_is_told_apart_by_its_version() {
     );
 }
 
-/// In TLS 1.3 a server says only after the handshake that it wants a certificate.
+/// In TLS 1.3 a server says only after the handshake that it wants a certificate: whoever registers is told so too, and
+/// not that nobody knows what became of it.
 #[tokio::test]
 async fn a_server_that_demands_a_client_certificate_is_said_to_do_so() {
     let world = World::new();
@@ -354,8 +359,15 @@ async fn a_server_that_demands_a_client_certificate_is_said_to_do_so() {
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
     let address = lines.find_map(|line| line.ok()?.strip_prefix("ACCEPT ").map(str::to_owned)).unwrap();
     let found = world.at(&address, &[]).await;
+    world.write("password", "secret");
+    let account = ["--account", "sip:alice@example.test", "--password-file", "password", "--store", "none"];
+    let place = ["register", "--once", "--roots", "root.pem", "--address", &address];
+    let registered = world.aldis(&[&place[..], &account].concat()).await;
     server.kill().unwrap();
     server.wait().unwrap();
+    let said = one_line(&String::from_utf8(registered.stderr).unwrap());
+    assert_eq!(registered.status.code(), Some(5), "{said}");
+    assert!(said.contains("Give the account the client certificate"), "{said}");
     says(
         &found,
         5,

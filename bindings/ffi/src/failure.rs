@@ -113,6 +113,11 @@ pub enum LostReason {
         /// The system's words.
         explanation: String,
     },
+    /// The server misses a client certificate, or does not accept the one that it was shown.
+    ClientCertificate {
+        /// What it said or did.
+        explanation: String,
+    },
     /// The server no longer answers keep-alives.
     NoPong,
     /// The server does not answer requests.
@@ -394,6 +399,7 @@ impl From<aldis::LostReason> for LostReason {
         match why {
             aldis::LostReason::ClosedByServer => Self::ClosedByServer,
             aldis::LostReason::Failed(explanation) => Self::Failed { explanation },
+            aldis::LostReason::ClientCertificate(explanation) => Self::ClientCertificate { explanation },
             aldis::LostReason::NoPong => Self::NoPong,
             aldis::LostReason::NoAnswer => Self::NoAnswer,
             aldis::LostReason::NotSip(defect) => Self::NotSip { explanation: defect.to_string() },

@@ -131,6 +131,10 @@ pub enum LostReason {
     /// The operating system reported an error.
     #[error("the connection failed: {0}")]
     Failed(String),
+    /// The server misses a client certificate, or does not accept the one that it was shown. In TLS 1.3 it says so only
+    /// when our side of the handshake has ended (RFC 8446 §4.4.2.4); it has read nothing of what was sent.
+    #[error("{0}")]
+    ClientCertificate(String),
     /// No pong came (OUT-18).
     #[error("the server no longer answers keep-alives")]
     NoPong,

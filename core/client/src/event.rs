@@ -109,6 +109,9 @@ impl Trouble {
     pub fn advice(&self) -> String {
         match self {
             Trouble::NoConnection(failure) => failure.advice(),
+            Trouble::Lost(LostReason::ClientCertificate(_)) => {
+                "Give the account the client certificate that the server's administrator issued, or a current one.".into()
+            }
             Trouble::Lost(_) => "It is tried again by itself.".into(),
         }
     }

@@ -19,7 +19,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Said where a server closes before its first byte. Its alert would say it better, and gets lost when it closes while we
 /// write.
 const WANTS_CERTIFICATE: &str =
-    "the server asked for a client certificate, got none, and closed the connection: give the account one";
+    "the server asked for a client certificate, got none, and closed the connection";
 const DISLIKES_CERTIFICATE: &str =
     "the server was shown the client certificate and closed the connection: it may not accept this one";
 
@@ -56,10 +56,10 @@ impl Link {
     pub async fn next(&mut self) -> Arrival {
         match (self.io().await, self.certificate) {
             (Arrival::Lost(LostReason::ClosedByServer), Some(ClientCertificateUse::NotGiven)) => {
-                Arrival::Lost(LostReason::Failed(WANTS_CERTIFICATE.into()))
+                Arrival::Lost(LostReason::ClientCertificate(WANTS_CERTIFICATE.into()))
             }
             (Arrival::Lost(LostReason::ClosedByServer), Some(ClientCertificateUse::Shown)) => {
-                Arrival::Lost(LostReason::Failed(DISLIKES_CERTIFICATE.into()))
+                Arrival::Lost(LostReason::ClientCertificate(DISLIKES_CERTIFICATE.into()))
             }
             (Arrival::Bytes(bytes), _) => {
                 self.certificate = None;
@@ -113,8 +113,11 @@ fn why(error: &io::Error) -> LostReason {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
             LostReason::ClosedByServer
         }
-        // In TLS 1.3 a server that misses a client certificate says so only now.
-        io::ErrorKind::InvalidData => LostReason::Failed(TlsCause::of(error).to_string()),
+        io::ErrorKind::InvalidData => match TlsCause::of(error) {
+            // In TLS 1.3 a server that misses a client certificate says so only now.
+            cause @ TlsCause::ClientCertificate { .. } => LostReason::ClientCertificate(cause.to_string()),
+            other => LostReason::Failed(other.to_string()),
+        },
         _ => LostReason::Failed(error.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 //! issuer". So the chain is walked as it was sent, from the server upwards: who issued this, was that one sent, is it
 //! trusted by name, and did its key really make the signature?
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Name};
 use crate::finding::Sink;
 use crate::identity::{Near, NoMatch, names_host};
 use crate::judge::Case;
@@ -96,7 +96,7 @@ pub(crate) fn no_match(case: &Case<'_>, leaf: &Link<'_>, no_match: NoMatch) -> F
                 text::shown(host)
             ),
         ),
-        (None, None) if counted.is_empty() && leaf.facts.names.is_none() => (
+        (None, None) if !leaf.facts.names.iter().flat_map(|names| &names.all).any(Name::may_be_a_server) => (
             Code::NoUsableName,
             format!("Ask the server's operator for a certificate that names {want} (in subjectAltName)."),
         ),
@@ -484,7 +484,7 @@ fn name_not_permitted(
         .path
         .first()
         .and_then(|l| l.facts.names.as_ref())
-        .map(|n| n.all.iter().map(crate::facts::Name::shown).collect())
+        .map(|n| n.all.iter().map(Name::shown).collect())
         .unwrap_or_default();
     let advice = if nc.has_directory_name {
         "This authority is limited by directory names, a kind of limit that this program cannot apply, so it trusts \

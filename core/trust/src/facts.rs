@@ -317,6 +317,11 @@ impl Facts {
 }
 
 impl Name {
+    /// Whether it is of a kind that can name a server, if not this one.
+    pub(crate) fn may_be_a_server(&self) -> bool {
+        !matches!(self, Self::Other(..))
+    }
+
     /// For people, with its kind.
     pub(crate) fn labelled(&self) -> String {
         let kind = match self {

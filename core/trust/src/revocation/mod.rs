@@ -311,7 +311,8 @@ impl One<'_> {
             "cRLDistributionPoints",
             "a list or answer of its issuer that is in force",
             found,
-            "Give the issuer's current revocation list, or let the server staple an OCSP answer.",
+            "Give the issuer's current revocation list. For good, whoever runs the authority has to publish it where this \
+             device can fetch it, or whoever runs the server has to send the issuer's answer along (OCSP stapling).",
         )
     }
 
