@@ -19,6 +19,8 @@ pub struct Account {
     /// The expiry asked for, in seconds (REG-06).
     pub(crate) expires: u32,
     pub(crate) max_message: usize,
+    /// The largest body, in bytes, where a server loses what is larger (I-02).
+    pub(crate) max_body: Option<usize>,
     pub(crate) allow_md5: bool,
     pub(crate) realms: Option<Vec<String>>,
 }
@@ -104,6 +106,7 @@ impl Account {
             user_agent: None,
             expires: DEFAULT_EXPIRES,
             max_message: DEFAULT_MAX_MESSAGE,
+            max_body: None,
             allow_md5: true,
             realms: None,
         })
@@ -211,6 +214,13 @@ impl Account {
         }
         self.max_message = bytes;
         Ok(self)
+    }
+
+    /// The largest body that is sent, in bytes, where the server takes a larger one and loses it: 1023 for Asterisk, whose
+    /// buffer has room for no more (I-02). Larger messages are refused as too large.
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = Some(bytes);
+        self
     }
 
     /// Refuses challenges that offer only MD5 (AUTH-23).

@@ -2,8 +2,10 @@
 
 mod exchange;
 mod flow;
+mod messaging;
 
 use crate::account::Account;
+use crate::composing::Composing;
 use crate::event::{
     BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId, OutgoingState,
     RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
@@ -12,6 +14,7 @@ use crate::keepalive::KeepAlive;
 use crate::message::{NewMessage, SendRefused};
 use crate::outbox::{Leaving, Outbox};
 use crate::random::Random;
+
 use crate::received::AnswerWith;
 use crate::registration::{Registration, back_off};
 use crate::server::Server;
@@ -105,6 +108,8 @@ pub struct Agent {
     registration: Registration,
     spaces: Spaces,
     outbox: Outbox,
+
+    composing: Composing,
     server: Server,
     transactions: Transactions,
     outputs: VecDeque<Output>,
@@ -124,6 +129,8 @@ impl Agent {
             failures: 0,
             spaces: Spaces::default(),
             outbox: Outbox::default(),
+
+            composing: Composing::default(),
             server: Server::default(),
             transactions: Transactions::default(),
             outputs: VecDeque::new(),
@@ -184,8 +191,10 @@ impl Agent {
             // Stands for any: the longest address is what counts.
             local: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
+        let kind = message.kind;
         let id = self.outbox.add(now, leaving, &mut self.random, message)?;
-        self.tell(Event::Outgoing { id, to, state: OutgoingState::Queued });
+        self.composing.ended(&to);
+        self.tell_outgoing(id, to, kind, OutgoingState::Queued);
         self.advance(now);
         Ok(id)
     }
@@ -199,7 +208,7 @@ impl Agent {
     /// Answers a received message. A ticket that was answered or has run out does nothing.
     pub fn answer(&mut self, now: Now, ticket: Ticket, with: AnswerWith) {
         let reaction = self.server.answer(now, ticket, with);
-        self.react(reaction);
+        self.react(now, reaction);
         self.advance(now);
     }
 
@@ -299,8 +308,9 @@ impl Agent {
             }
         }
         for reaction in self.server.timeout(now) {
-            self.react(Some(reaction));
+            self.react(now, Some(reaction));
         }
+        self.composing_due(now);
         if let Flow::Up(up) = &self.flow
             && up.alive.is_overdue(now)
         {

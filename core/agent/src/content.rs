@@ -8,21 +8,18 @@ use aldis_sip::body::composing::IsComposing;
 use aldis_sip::body::cpim::{Cpim, CpimError, read_date_time};
 use aldis_sip::body::imdn::Imdn;
 use aldis_sip::body::{
-    DecodedText, EncodingError, ExternalBody, ExternalBodyError, HeaderError, MediaType, MimeHeaders, Multipart,
-    MultipartError, NotUnderstood, Part, XmlError,
+    DecodedText, EncodingError, ExternalBody, ExternalBodyError, HeaderError, MediaType, MimeHeaders,
+    Multipart, MultipartError, NotUnderstood, Part, XmlError,
 };
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What an app shows of a message. Made from Content-Type and body alone, as they came with their Content-Encoding undone,
-/// so that a stored message says the same again.
+/// What an app shows of a message. Made from content type and body alone, so that a stored message says the same again.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content {
     /// What there is to show, in its order: of alternatives the best that is understood.
     pub pieces: Vec<Piece>,
-    /// What stood around it, if it came as message/cpim (RFC 3862).
-    pub envelope: Option<Box<Envelope>>,
     /// When a server took it in to keep it, in seconds since 1970, as it wrote into the body (Kamailio's msilo; its clock
     /// need not run in UTC): a hint, and a sign that the body is not what the sender wrote.
     pub kept_since: Option<i64>,
@@ -64,9 +61,21 @@ pub struct File {
 /// What a body turned out to be.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Reading {
-    Content(Content),
+    Content(Unwrapped),
     Composing(IsComposing),
     Receipt(Imdn),
+}
+
+/// Content, taken out of the message/cpim that it may have come in.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Unwrapped {
+    pub content: Content,
+    /// Its own type.
+    pub content_type: String,
+    /// Its own bytes, encodings undone.
+    pub body: Bytes,
+    /// What stood around it (RFC 3862).
+    pub envelope: Option<Box<Envelope>>,
 }
 
 /// Why a body cannot be read.
@@ -88,7 +97,7 @@ impl Content {
     /// that was stored is hidden.
     pub fn read(content_type: &str, body: &Bytes) -> Self {
         match read(content_type, body) {
-            Ok(Reading::Content(content)) => content,
+            Ok(Reading::Content(unwrapped)) => unwrapped.content,
             Ok(Reading::Composing(_) | Reading::Receipt(_)) | Err(_) => {
                 let file = File { content_type: content_type.to_owned(), name: None, bytes: body.clone() };
                 Content { pieces: vec![Piece::File(file)], ..Content::default() }
@@ -122,8 +131,8 @@ pub(crate) fn read(content_type: &str, body: &Bytes) -> Result<Reading, Unreadab
     if !media_type.is("message", "cpim") {
         let headers = MimeHeaders::new().with("Content-Type", content_type)?;
         let mut reading = inner(&media_type, headers, body)?;
-        if let (Reading::Content(content), Some((since, _))) = (&mut reading, kept) {
-            content.kept_since = Some(since);
+        if let (Reading::Content(unwrapped), Some((since, _))) = (&mut reading, kept) {
+            unwrapped.content.kept_since = Some(since);
         }
         return Ok(reading);
     }
@@ -138,9 +147,9 @@ pub(crate) fn read(content_type: &str, body: &Bytes) -> Result<Reading, Unreadab
         return Err(Unreadable::NotUnderstood(format!("CPIM Require: {}", unknown.join(", "))));
     }
     let mut reading = inner(&cpim.content_type(), cpim.content_headers().clone(), cpim.content())?;
-    if let Reading::Content(content) = &mut reading {
-        content.kept_since = kept.map(|(since, _)| since);
-        content.envelope = Some(Box::new(Envelope::of(&cpim)));
+    if let Reading::Content(unwrapped) = &mut reading {
+        unwrapped.content.kept_since = kept.map(|(since, _)| since);
+        unwrapped.envelope = Some(Box::new(Envelope::of(&cpim)));
     }
     Ok(reading)
 }
@@ -150,8 +159,13 @@ fn inner(media_type: &MediaType, headers: MimeHeaders, body: &Bytes) -> Result<R
     if media_type.kind() == "multipart" {
         let boundary = media_type.parameter("boundary").unwrap_or_default();
         let multipart = Multipart::parse(media_type.subtype(), boundary, body)?;
-        let pieces = of_multipart(&multipart)?;
-        return Ok(Reading::Content(Content { pieces, ..Content::default() }));
+        let content_type = headers.get("Content-Type").unwrap_or_default().to_owned();
+        return Ok(Reading::Content(Unwrapped {
+            content: Content { pieces: of_multipart(&multipart)?, kept_since: None },
+            content_type,
+            body: body.clone(),
+            envelope: None,
+        }));
     }
     let part = Part::single(headers, body.clone())
         .ok_or_else(|| Unreadable::Malformed("a multipart within a part".into()))?;
@@ -161,7 +175,19 @@ fn inner(media_type: &MediaType, headers: MimeHeaders, body: &Bytes) -> Result<R
     if media_type.is("message", "imdn+xml") {
         return Ok(Reading::Receipt(Imdn::parse(&part.decoded()?)?));
     }
-    Ok(Reading::Content(Content { pieces: vec![of_part(&part)?], ..Content::default() }))
+    let decoded = match part.decoded()? {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    Ok(Reading::Content(Unwrapped {
+        content: Content { pieces: vec![of_part(&part)?], kept_since: None },
+        content_type: part
+            .headers()
+            .get("Content-Type")
+            .map_or_else(|| media_type.to_string(), str::to_owned),
+        body: decoded,
+        envelope: None,
+    }))
 }
 
 /// The parts that are to be shown. Of alternatives one that is shown as it is before one in a markup that must be rendered;
@@ -226,7 +252,9 @@ fn kept_since(body: &[u8]) -> Option<(i64, usize)> {
 impl From<EncodingError> for Unreadable {
     fn from(error: EncodingError) -> Self {
         match error {
-            EncodingError::Corrupt { .. } | EncodingError::Trailing { .. } => Unreadable::Malformed(error.to_string()),
+            EncodingError::Corrupt { .. } | EncodingError::Trailing { .. } => {
+                Unreadable::Malformed(error.to_string())
+            }
             EncodingError::TooLarge { .. } => Unreadable::TooLarge,
             _ => Unreadable::NotUnderstood(error.to_string()),
         }
@@ -263,11 +291,7 @@ malformed!(CpimError, HeaderError, MultipartError, XmlError);
 impl fmt::Debug for Content {
     /// Without what it says, which is the user's alone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Content")
-            .field("pieces", &self.pieces)
-            .field("envelope", &self.envelope)
-            .field("kept_since", &self.kept_since)
-            .finish()
+        f.debug_struct("Content").field("pieces", &self.pieces).field("kept_since", &self.kept_since).finish()
     }
 }
 

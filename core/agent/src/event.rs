@@ -1,5 +1,7 @@
 //! What the agent tells.
 
+use crate::peers::PeerFacts;
+use crate::receipts::Receipt;
 use crate::received::ReceivedMessage;
 use aldis_sip::{Defect, StatusCode, Uri};
 use bytes::Bytes;
@@ -63,6 +65,35 @@ pub enum Event {
         /// Its state.
         state: OutgoingState,
     },
+    /// A receipt of ours changed: the same as `Outgoing`, for the store alone.
+    ReceiptOutgoing {
+        /// Which one.
+        id: MessageId,
+        /// Its state.
+        state: OutgoingState,
+    },
+    /// A receipt came; nobody has answered it yet. Whoever keeps the messages knows whether it is about one of them and says
+    /// something new (IMDN-08), stores that, and answers with [`crate::AnswerWith::Accept`].
+    ReceiptReceived {
+        /// To answer with.
+        ticket: Ticket,
+        /// What it says.
+        receipt: Receipt,
+    },
+    /// Somebody began to write to us, or stopped (RFC 3994).
+    Composing {
+        /// Who.
+        from: Uri<'static>,
+        /// Whether he is writing now.
+        active: bool,
+    },
+    /// Something was learned of a recipient, which is worth keeping for [`crate::Agent::remember_peer`].
+    PeerLearned {
+        /// Its address of record.
+        peer: String,
+        /// All that is known of it now.
+        facts: PeerFacts,
+    },
     /// A NOTIFY that needs no subscription: `message-summary` or `check-sync` (NOT-02).
     Notify {
         /// The event package.
@@ -89,6 +120,18 @@ impl fmt::Debug for Event {
                 .field("to", &to.as_str())
                 .field("state", state)
                 .finish(),
+            Event::ReceiptOutgoing { id, state } => {
+                f.debug_struct("ReceiptOutgoing").field("id", id).field("state", state).finish()
+            }
+            Event::ReceiptReceived { ticket, receipt } => {
+                f.debug_struct("ReceiptReceived").field("ticket", ticket).field("receipt", receipt).finish()
+            }
+            Event::Composing { from, active } => {
+                f.debug_struct("Composing").field("from", &from.as_str()).field("active", active).finish()
+            }
+            Event::PeerLearned { peer, facts } => {
+                f.debug_struct("PeerLearned").field("peer", peer).field("facts", facts).finish()
+            }
             Event::Notify { package, content_type, body } => f
                 .debug_struct("Notify")
                 .field("package", package)
@@ -289,7 +332,13 @@ pub enum OutgoingState {
     Accepted {
         /// The status.
         status: StatusCode,
+        /// Whether receipts may follow: they were asked for, in a form that the recipient did not refuse.
+        receipts: bool,
     },
+    /// The recipient's device says that it has it (RFC 5438). Told by whoever keeps the messages, as is the next.
+    Delivered,
+    /// The recipient's device says that it was shown.
+    Displayed,
     /// Not delivered, or refused by the recipient.
     Failed {
         /// Why.
@@ -307,7 +356,7 @@ pub enum OutgoingState {
 }
 
 impl OutgoingState {
-    /// Whether nothing more comes.
+    /// Whether it has left the outbox: receipts alone can follow.
     pub fn is_final(&self) -> bool {
         !matches!(self, OutgoingState::Queued | OutgoingState::Sending)
     }
@@ -339,6 +388,17 @@ pub enum MessageFailure {
         /// When the recipient wants to be asked again (MSG-18).
         retry_after: Option<Duration>,
     },
+    /// Its type, or that of every form of it that could be sent, is not taken (415).
+    #[error("the recipient does not take this type of content: {reason}{}", takes(.accepts))]
+    ContentType {
+        /// The types that are taken, as far as the server names them: `text/plain`, `image/*`, …
+        accepts: Vec<String>,
+        /// The reason phrase.
+        reason: String,
+    },
+    /// It was accepted, and a receipt says that it did not arrive (RFC 5438 `failed`).
+    #[error("it was accepted, and reported as not delivered later")]
+    NotDelivered,
     /// Taken back before any byte was sent.
     #[error("withdrawn before it was sent")]
     Withdrawn,
@@ -362,6 +422,10 @@ fn rejected(status: &StatusCode, reason: &str) -> String {
         _ => "the server refused the message",
     };
     format!("{meaning} ({status} {reason})")
+}
+
+fn takes(accepts: &[String]) -> String {
+    if accepts.is_empty() { String::new() } else { format!("; it takes {}", accepts.join(", ")) }
 }
 
 /// Why nobody knows what became of a message.

@@ -23,11 +23,15 @@
 
 mod account;
 mod agent;
+mod composing;
+mod content;
 mod event;
 mod keepalive;
 mod message;
 mod outbox;
+mod peers;
 mod random;
+mod receipts;
 mod received;
 mod registration;
 mod request;
@@ -38,10 +42,13 @@ mod transactions;
 
 pub use account::{Account, InvalidAccount};
 pub use agent::{Agent, Output};
+pub use content::{Content, Envelope, File, Piece, ReceiptsWanted, Text};
 pub use event::{
     BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId, LostReason,
     MessageFailure, MessageId, OutgoingState, RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
 };
 pub use message::{NewMessage, SendRefused};
+pub use peers::PeerFacts;
+pub use receipts::{Receipt, ReceiptFor, ReceiptKind};
 pub use received::{AnswerWith, ReceivedMessage};
 pub use time::{Deadline, Now, Reason};

@@ -1,5 +1,7 @@
 //! What an app hands over to be sent.
 
+use crate::content::ReceiptsWanted;
+use crate::event::MessageId;
 use aldis_sip::fields::{ContentType, FieldValue};
 use aldis_sip::{FieldText, Uri};
 use bytes::Bytes;
@@ -14,6 +16,22 @@ pub struct NewMessage {
     pub(crate) body: Bytes,
     /// Seconds for which it is of use.
     pub(crate) expires: Option<u32>,
+    /// The receipts that are asked for.
+    pub(crate) receipts: ReceiptsWanted,
+    pub(crate) kind: Kind,
+    /// Its identifier, if it has one already.
+    pub(crate) id: Option<MessageId>,
+}
+
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What a user says.
+    Message,
+    /// A receipt for a message that came: nobody is told of its fate but the store.
+    Receipt,
+    /// A status of typing: dropped rather than kept (COMP-05).
+    Composing,
 }
 
 /// Why a message cannot be sent.
@@ -62,7 +80,28 @@ impl NewMessage {
             return Err(none());
         }
         let content_type = FieldText::new(content_type.to_owned()).map_err(|_| none())?;
-        Ok(NewMessage { to: uri.into_owned(), content_type, body: body.into(), expires: None })
+        Ok(NewMessage {
+            to: uri.into_owned(),
+            content_type,
+            body: body.into(),
+            expires: None,
+            receipts: ReceiptsWanted::default(),
+            kind: Kind::Message,
+            id: None,
+        })
+    }
+
+    /// Asks for receipts; the message then goes as message/cpim (IMDN-01). A recipient that is known to refuse that gets
+    /// it plain, and [`crate::OutgoingState::Accepted`] says that no receipt will come.
+    #[must_use]
+    pub fn with_receipts(mut self, wanted: ReceiptsWanted) -> Self {
+        self.receipts = wanted;
+        self
+    }
+
+    /// Whether it is a receipt, whose fate concerns nobody but the store.
+    pub fn is_receipt(&self) -> bool {
+        self.kind == Kind::Receipt
     }
 
     /// Says that the message is of no use after so many seconds (MSG-08); whoever shows it later marks it.
@@ -70,6 +109,15 @@ impl NewMessage {
     pub fn with_expires(mut self, seconds: u32) -> Self {
         self.expires = Some(seconds);
         self
+    }
+}
+
+/// What counts as one recipient: the address of record, as text, whether or not the way there is to be secured.
+pub(crate) fn peer_of(uri: &Uri<'_>) -> String {
+    let Some(address) = uri.address_of_record() else { return uri.to_string() };
+    match address.as_str().strip_prefix("sips:") {
+        Some(rest) => format!("sip:{rest}"),
+        None => address.to_string(),
     }
 }
 
@@ -86,6 +134,8 @@ impl fmt::Debug for NewMessage {
             .field("content_type", &self.content_type.as_str())
             .field("body", &format_args!("{} bytes", self.body.len()))
             .field("expires", &self.expires)
+            .field("receipts", &self.receipts)
+            .field("kind", &self.kind)
             .finish()
     }
 }

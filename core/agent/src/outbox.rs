@@ -1,11 +1,13 @@
 //! Messages on their way out: one at a time to each recipient (RFC 3428 §8), any number of recipients at once.
 
+mod form;
 mod item;
 mod lanes;
 
 use crate::account::Account;
 use crate::event::{MessageFailure, MessageId, OutgoingState, UnknownReason};
-use crate::message::{NewMessage, SendRefused};
+use crate::message::{Kind, NewMessage, SendRefused, peer_of};
+use crate::peers::Peers;
 use crate::random::Random;
 use crate::request::Heading;
 use crate::spaces::Spaces;
@@ -14,7 +16,7 @@ use crate::transactions::Final;
 use aldis_sip::auth::Target;
 use aldis_sip::{Method, Uri};
 use bytes::Bytes;
-use item::{Item, size};
+use item::{Item, limit, size};
 use lanes::Lanes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -25,10 +27,6 @@ const MAX_MESSAGES: usize = 10_000;
 /// Most messages under way at once: 10,000 a second over a round trip of 100 ms. Beyond it they wait with us, where a lost
 /// connection does not make their fate unknown.
 const MAX_UNDER_WAY: usize = 1000;
-/// A limit learned from a 413 is never taken below what every hop must carry (RFC 3428 §8), in bytes.
-const LEAST_LIMIT: usize = 1300;
-/// Most recipients whose limit is remembered.
-const MAX_LIMITS: usize = 1024;
 /// Longest time that a 503 with Retry-After holds back everything. It should be the server that speaks (RFC 3261
 /// §21.5.4), but a careless proxy passes on what a recipient said, and that must not silence the phone.
 const MAX_HOLD: Duration = Duration::from_secs(300);
@@ -43,8 +41,8 @@ pub(crate) struct Outbox {
     taken: u64,
     /// Nothing leaves before this moment (GEN-16).
     held_until: Option<Duration>,
-    /// The largest request for a recipient, in bytes, where its server refused a larger one.
-    limits: BTreeMap<String, usize>,
+    /// What was learned of the recipients.
+    pub peers: Peers,
 }
 
 /// What a request is written with.
@@ -60,12 +58,13 @@ pub(crate) enum Outcome {
     /// Send it again, with credentials or to another target.
     Again,
     /// It has its final state.
-    Done(Uri<'static>, OutgoingState),
+    Done(Uri<'static>, Kind, OutgoingState),
 }
 
 /// A message that has its final state.
 pub(crate) struct Ended {
     pub to: Uri<'static>,
+    pub kind: Kind,
     pub state: OutgoingState,
     /// Its transaction, if bytes of it may have left.
     pub branch: Option<String>,
@@ -80,6 +79,20 @@ impl Outbox {
         self.items.get(id).map(|item| &item.message.to)
     }
 
+    pub fn kind(&self, id: &MessageId) -> Option<Kind> {
+        self.items.get(id).map(|item| item.message.kind)
+    }
+
+    /// Whether a message waits or is under way to that recipient.
+    pub fn is_busy(&self, peer: &str) -> bool {
+        self.lanes.is_busy(peer)
+    }
+
+    /// Whether another message would leave at once, if there is a connection.
+    pub fn has_room(&self, now: Now) -> bool {
+        self.held_until.is_none_or(|until| until <= now.mono) && self.under_way.len() < MAX_UNDER_WAY
+    }
+
     /// Takes a message over from the app.
     pub fn add(
         &mut self,
@@ -91,11 +104,11 @@ impl Outbox {
         if self.items.len() >= MAX_MESSAGES {
             return Err(SendRefused::QueueFull(self.items.len()));
         }
-        let id = MessageId(random.bytes());
-        let item = Item::new(now, self.taken, random, message);
+        let id = message.id.unwrap_or_else(|| MessageId(random.bytes()));
+        let facts = self.peers.get(&peer_of(&message.to));
+        let item = Item::new(now, self.taken, random, facts, message);
         let size = size(leaving, &item, &id, &random.branch());
-        let learned = self.limits.get(&item.lane).copied().unwrap_or(usize::MAX);
-        let limit = leaving.account.max_message.min(learned);
+        let limit = limit(leaving.account, &item, &id, size, facts);
         if size > limit {
             return Err(SendRefused::TooLarge { size, limit });
         }
@@ -130,7 +143,9 @@ impl Outbox {
         let item = self.items.get_mut(id)?;
         let branch = random.branch();
         let heading = Heading::new(leaving.account, leaving.service_route, &item.target);
-        let target = Target { method: "MESSAGE", uri: heading.target.as_str(), body: &item.message.body };
+        // Its body is that of the request, for auth-int.
+        let body = item.body(leaving.account, id);
+        let target = Target { method: "MESSAGE", uri: heading.target.as_str(), body: &body };
         let answers = spaces.answers(leaving.account, random, &mut item.attempt, target);
         let bytes = item.write(leaving, &heading, id, &branch, &answers);
         item.size = bytes.len();
@@ -154,7 +169,7 @@ impl Outbox {
         let state = match status.code() {
             200..=299 => {
                 spaces.confirmed(&item.attempt, message);
-                OutgoingState::Accepted { status }
+                OutgoingState::Accepted { status, receipts: item.awaits_receipts() }
             }
             401 | 407 => match spaces.challenged(account, &mut item.attempt, message, &Method::Message) {
                 Ok(()) => {
@@ -169,22 +184,37 @@ impl Outbox {
                 if (300..=399).contains(&code) {
                     item.take_targets(message);
                 }
+                let mut refused_types = None;
+                if code == 415 {
+                    match item.message.kind {
+                        Kind::Composing => {
+                            self.peers.learn(&item.lane, |facts| facts.refuses_composing = true)
+                        }
+                        Kind::Message | Kind::Receipt => match item.repair(message, &mut self.peers) {
+                            Ok(()) => return Some(Outcome::Again),
+                            Err(accepts) => refused_types = Some(accepts),
+                        },
+                    }
+                }
                 if item.next_target() {
                     return Some(Outcome::Again);
                 }
                 match (code, retry_after) {
-                    (413 | 513, _) => learn_limit(&mut self.limits, item),
+                    (413 | 513, _) => self.peers.learn_limit(&item.lane, item.size),
                     (503, Some(after)) if !after.is_zero() => {
                         let until = now.mono + after.min(MAX_HOLD);
                         self.held_until = self.held_until.max(Some(until));
                     }
                     _ => {}
                 }
-                failed(MessageFailure::Rejected { status, reason, retry_after })
+                match refused_types {
+                    Some(accepts) => failed(MessageFailure::ContentType { accepts, reason }),
+                    None => failed(MessageFailure::Rejected { status, reason, retry_after }),
+                }
             }
         };
         let item = self.remove(id)?;
-        Some(Outcome::Done(item.message.to, state))
+        Some(Outcome::Done(item.message.to, item.message.kind, state))
     }
 
     /// Ends a message: if bytes of it may have left its fate is unknown, else it failed.
@@ -194,7 +224,7 @@ impl Outbox {
             Some(_) => OutgoingState::Unknown { why: sent, status: None },
             None => OutgoingState::Failed { why: unsent, status: None },
         };
-        Some(Ended { to: item.message.to, state, branch: item.branch })
+        Some(Ended { to: item.message.to, kind: item.message.kind, state, branch: item.branch })
     }
 
     /// Messages of which bytes may have left, in the order in which they were taken over.
@@ -221,14 +251,4 @@ impl Outbox {
         self.lanes.remove(&item.lane, item.order);
         Some(item)
     }
-}
-
-/// What is larger will be refused before it is sent (MSG-04).
-fn learn_limit(limits: &mut BTreeMap<String, usize>, item: &Item) {
-    let limit = item.size.saturating_sub(1).max(LEAST_LIMIT);
-    if limits.len() >= MAX_LIMITS && !limits.contains_key(&item.lane) {
-        limits.pop_first();
-    }
-    let known = limits.entry(item.lane.clone()).or_insert(limit);
-    *known = limit.min(*known);
 }

@@ -1,5 +1,7 @@
 //! A message from outside, and the answer to it.
 
+use crate::content::{Content, Envelope};
+use crate::receipts::ReceiptFor;
 use aldis_sip::Uri;
 use bytes::Bytes;
 use std::fmt;
@@ -16,23 +18,40 @@ pub struct ReceivedMessage {
     pub display_name: Option<String>,
     /// To.
     pub to: Uri<'static>,
-    /// Content-Type as text; `text/plain` if there is none.
+    /// The type of the content, `text/plain` if none is named; of what stood in a message/cpim, if it came in one.
     pub content_type: String,
-    /// The body, its Content-Encoding undone.
+    /// The content, encodings undone.
     pub body: Bytes,
+    /// What it says: read from the two before.
+    pub content: Content,
+    /// What stood around it, if it came as message/cpim (RFC 3862).
+    pub envelope: Option<Box<Envelope>>,
     /// Call-ID, From tag and CSeq number: the second-best key.
     pub call_id: String,
     /// See `call_id`.
     pub from_tag: Option<String>,
     /// See `call_id`.
     pub cseq: u32,
-    /// Date, in seconds since 1970.
+    /// Date of the request, in seconds since 1970.
     pub date: Option<i64>,
     /// The message says that it is valid for so many seconds from its date (MSG-11).
     pub expires: Option<u32>,
 }
 
 impl ReceivedMessage {
+    /// What a receipt for it needs to say; `None` if its sender asks for none, or gave it nothing to be named by.
+    pub fn receipt_for(&self) -> Option<ReceiptFor> {
+        let envelope = self.envelope.as_deref().filter(|envelope| envelope.receipts.any())?;
+        Some(ReceiptFor {
+            from: self.from.clone(),
+            message_id: envelope.message_id.clone()?,
+            date_time: envelope.date_time.clone(),
+            recipient: envelope.to.first().map(|address| address.uri().to_owned()),
+            original_recipient: envelope.original_to.as_ref().map(|address| address.uri().to_owned()),
+            route: envelope.record_route.clone(),
+        })
+    }
+
     /// When it stops being of use, in seconds since 1970: `expires` counts from its date, without one from its receipt
     /// (MSG-11). `None` if it does not say so, or says 0.
     pub fn expires_at(&self, received_at: i64) -> Option<i64> {
@@ -51,6 +70,8 @@ impl fmt::Debug for ReceivedMessage {
             .field("to", &self.to.as_str())
             .field("content_type", &self.content_type)
             .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("content", &self.content)
+            .field("envelope", &self.envelope)
             .field("call_id", &self.call_id)
             .field("from_tag", &self.from_tag)
             .field("cseq", &self.cseq)

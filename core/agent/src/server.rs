@@ -1,14 +1,17 @@
 //! Requests from outside: each answered once, the answer kept for repetitions (RFC 3261 §8.2, §17.2, RFC 4320).
 
 use crate::account::Account;
+use crate::content::{Content, Reading, Unreadable, Unwrapped, read};
 use crate::event::{Event, FlowId, Ticket};
 use crate::random::Random;
 use crate::received::{AnswerWith, ReceivedMessage};
 use crate::request::{ALLOW, SUPPORTED};
 use crate::time::{Now, TRANSACTION_LIFETIME};
+use aldis_sip::body::composing::IsComposing;
+use aldis_sip::body::imdn::Imdn;
 use aldis_sip::body::{ACCEPT_ENCODING, EncodingError, MAX_DECODED, decode_content};
-use aldis_sip::fields::{ContentEncoding, Date, Event as EventPackage, Expires};
-use aldis_sip::{Capabilities, FieldText, Header, Message, Method, Rejection, StatusCode, Writer};
+use aldis_sip::fields::{ContentDisposition, ContentEncoding, Date, Event as EventPackage, Expires};
+use aldis_sip::{Capabilities, FieldText, Header, Message, Method, Rejection, StatusCode, Uri, Writer};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -31,16 +34,22 @@ const CAPABILITIES: Capabilities = Capabilities {
     option_tags: &["outbound", "path", "gruu"],
     body_types: &[
         ("text", "*"),
+        ("image", "*"),
+        ("audio", "*"),
+        ("video", "*"),
         ("message", "cpim"),
         ("message", "imdn+xml"),
-        ("multipart", "mixed"),
-        ("multipart", "alternative"),
+        ("message", "external-body"),
+        // Others than mixed and alternative are read as mixed (RFC 5621 §4.2).
+        ("multipart", "*"),
+        ("application", "octet-stream"),
         ("application", "im-iscomposing+xml"),
         ("application", "simple-message-summary"),
     ],
 };
-const ACCEPT: &str = "text/*, message/cpim, message/imdn+xml, multipart/mixed, multipart/alternative, \
-                      application/im-iscomposing+xml, application/simple-message-summary";
+const ACCEPT: &str = "text/*, image/*, audio/*, video/*, message/cpim, message/imdn+xml, message/external-body, \
+                      multipart/*, application/octet-stream, application/im-iscomposing+xml, \
+                      application/simple-message-summary";
 
 /// A transaction (RFC 3261 §17.2.3): by branch, sent-by and method, or by more for peers of RFC 2543.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +80,30 @@ pub(crate) struct Source {
 pub(crate) enum Reaction {
     Transmit(FlowId, Bytes),
     Tell(Event),
+    /// Somebody sent a MESSAGE of any kind, in a message/cpim or not; `wrote` if it is something to read.
+    Heard {
+        from: Uri<'static>,
+        cpim: bool,
+        wrote: bool,
+    },
+    /// Somebody sent a status of typing; it is answered already.
+    Composing {
+        from: Uri<'static>,
+        status: IsComposing,
+    },
+    /// A receipt came, which waits for an answer.
+    Receipt {
+        ticket: Ticket,
+        from: Uri<'static>,
+        receipt: Box<Imdn>,
+    },
+}
+
+/// What a MESSAGE brings.
+enum Came {
+    Message(Box<ReceivedMessage>),
+    Composing(IsComposing),
+    Receipt(Box<Imdn>),
 }
 
 /// All server transactions.
@@ -129,7 +162,7 @@ impl Server {
         }
         let to_tag = FieldText::hex(&random.bytes::<8>());
         let answer = |status| respond(&request, status, &to_tag, from);
-        let mut event = None;
+        let (mut event, mut also) = (None, Vec::new());
         let writer = match &method {
             Method::Cancel => answer(self.cancelled(&request)),
             Method::Message | Method::Options | Method::Notify => match refusal(&request, account) {
@@ -141,7 +174,20 @@ impl Server {
                     explain(answer(status), status, &request)
                 }
                 None => match self.message(now, &request, from, &key, &to_tag) {
-                    Ok(event) => return vec![Reaction::Tell(event)],
+                    Ok((heard, Came::Composing(status))) => {
+                        let Reaction::Heard { from, .. } = &heard else { return Vec::new() };
+                        also = vec![Reaction::Composing { from: from.clone(), status }, heard];
+                        answer(StatusCode::OK)
+                    }
+                    Ok((heard, Came::Receipt(receipt))) => {
+                        let Reaction::Heard { from, .. } = &heard else { return Vec::new() };
+                        let (ticket, from) = (Ticket(self.last_ticket), from.clone());
+                        return vec![heard, Reaction::Receipt { ticket, from, receipt }];
+                    }
+                    Ok((heard, Came::Message(message))) => {
+                        let ticket = Ticket(self.last_ticket);
+                        return vec![heard, Reaction::Tell(Event::MessageReceived { ticket, message })];
+                    }
                     Err(status) => explain(answer(status), status, &request),
                 },
             },
@@ -152,7 +198,8 @@ impl Server {
         };
         let bytes = writer.finish(b"");
         self.keep(now, key, bytes.clone());
-        std::iter::once(Reaction::Transmit(from.flow, bytes)).chain(event.map(Reaction::Tell)).collect()
+        let answer = std::iter::once(Reaction::Transmit(from.flow, bytes));
+        answer.chain(event.map(Reaction::Tell)).chain(also).collect()
     }
 
     /// Answers a request whose form is wrong, if an answer can find its way.
@@ -167,7 +214,7 @@ impl Server {
         Some(Reaction::Transmit(from.flow, bytes))
     }
 
-    /// A MESSAGE waits for storage.
+    /// Reads a MESSAGE. What has to be stored waits for that, with the last ticket.
     fn message(
         &mut self,
         now: Now,
@@ -175,18 +222,22 @@ impl Server {
         from: Source,
         key: &Key,
         to_tag: &FieldText<'static>,
-    ) -> Result<Event, StatusCode> {
-        let message = received(request)?;
-        let merged = format!(
-            "{}\0{}\0{}",
-            message.call_id,
-            message.cseq,
-            message.from_tag.as_deref().unwrap_or_default()
-        );
+    ) -> Result<(Reaction, Came), StatusCode> {
+        let (heard, came) = received(request)?;
+        let more = match &came {
+            Came::Composing(_) => return Ok((heard, came)),
+            Came::Message(message) => message.body.len(),
+            Came::Receipt(_) => 0,
+        };
+        let malformed = |_| StatusCode::BAD_REQUEST;
+        let (call_id, cseq) =
+            (request.call_id().map_err(malformed)?, request.cseq().map_err(malformed)?.number);
+        let tag = request.from().map_err(malformed)?.tag().unwrap_or_default().into_owned();
+        let merged = format!("{}\0{cseq}\0{tag}", call_id.as_str());
         if self.merged.contains(&merged) {
             return Err(StatusCode::LOOP_DETECTED);
         }
-        let bytes = request.body().len() + message.body.len();
+        let bytes = request.body().len() + more;
         let full = self.waiting.len() >= MAX_WAITING || self.waiting_bytes + bytes > MAX_WAITING_BYTES;
         if full || self.stopped {
             return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
@@ -199,7 +250,7 @@ impl Server {
         self.due.push_back((now.mono + ANSWER_WITHIN, ticket));
         let (request, to_tag, key) = (request.clone(), to_tag.clone(), key.clone());
         self.waiting.insert(ticket, Waiting { key, merged, request, from, to_tag, bytes });
-        Ok(Event::MessageReceived { ticket, message: Box::new(message) })
+        Ok((heard, came))
     }
 
     /// The app's side has stored a message, or could not. Late answers find nothing and do nothing.
@@ -352,7 +403,7 @@ fn notify(request: &Message) -> (StatusCode, Option<Event>) {
 }
 
 /// A MESSAGE's content, or why it cannot be read.
-fn received(request: &Message) -> Result<ReceivedMessage, StatusCode> {
+fn received(request: &Message) -> Result<(Reaction, Came), StatusCode> {
     let malformed = |_| StatusCode::BAD_REQUEST;
     let (from, to) = (request.from().map_err(malformed)?, request.to().map_err(malformed)?);
     let codings: Vec<_> = request
@@ -373,18 +424,49 @@ fn received(request: &Message) -> Result<ReceivedMessage, StatusCode> {
             Bytes::from(decoded.into_owned())
         }
     };
-    let content_type = request.content_type().map_err(malformed)?;
-    Ok(ReceivedMessage {
-        message_id: request.value(Header::AldisMessageId).map(str::to_owned).filter(|id| id.len() <= 128),
+    let parsed = request.content_type().map_err(malformed)?;
+    let cpim = parsed.as_ref().is_some_and(|kind| kind.is("message", "cpim"));
+    let content_type = parsed.map_or_else(|| "text/plain".into(), |kind| kind.to_string());
+    let heard = |wrote| Reaction::Heard { from: from.0.uri.clone().into_owned(), cpim, wrote };
+    // What may be ignored if it is not understood is shown as the file that it is.
+    let optional = matches!(request.get::<ContentDisposition<'_>>(), Ok(Some(how)) if !how.is_required());
+    let read = match read(&content_type, &body) {
+        Ok(Reading::Content(unwrapped)) => unwrapped,
+        Ok(Reading::Composing(status)) => return Ok((heard(false), Came::Composing(status))),
+        Ok(Reading::Receipt(receipt)) => {
+            return Ok((heard(false), Came::Receipt(Box::new(receipt))));
+        }
+        Err(Unreadable::NotUnderstood(_)) if optional => {
+            let content = Content::read(&content_type, &body);
+            Unwrapped { content, content_type, body, envelope: None }
+        }
+        Err(why) => {
+            tracing::debug!(%why, "refused a body");
+            return Err(match why {
+                Unreadable::NotUnderstood(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                Unreadable::Malformed(_) => StatusCode::BAD_REQUEST,
+                Unreadable::TooLarge => StatusCode::REQUEST_ENTITY_TOO_LARGE,
+            });
+        }
+    };
+    let heard = heard(true);
+    let Unwrapped { content, content_type, body, envelope } = read;
+    let named = envelope.as_ref().and_then(|envelope| envelope.message_id.clone());
+    let header = || request.value(Header::AldisMessageId).map(str::to_owned).filter(|id| id.len() <= 128);
+    let message = ReceivedMessage {
+        message_id: named.or_else(header),
         display_name: from.display().map(|name| name.into_owned()).filter(|name| !name.is_empty()),
         from_tag: from.tag().map(|tag| tag.into_owned()),
         from: from.0.uri.into_owned(),
         to: to.0.uri.into_owned(),
-        content_type: content_type.map_or_else(|| "text/plain".into(), |kind| kind.to_string()),
+        content_type,
         body,
+        content,
+        envelope,
         call_id: request.call_id().map_err(malformed)?.as_str().to_owned(),
         cseq: request.cseq().map_err(malformed)?.number,
         date: request.get::<Date>().ok().flatten().map(|Date(seconds)| seconds),
         expires: request.get::<Expires>().ok().flatten().map(|Expires(seconds)| seconds),
-    })
+    };
+    Ok((heard, Came::Message(Box::new(message))))
 }

@@ -32,6 +32,8 @@ pub enum Reason {
     RequestTimeout,
     /// A request from outside waits for an answer from storage.
     AnswerDue,
+    /// Somebody has stopped writing, or has to be said to go on.
+    Composing,
     /// A stored answer may be forgotten (Timer J).
     AnswerKept,
     /// The registration must be refreshed or tried again.

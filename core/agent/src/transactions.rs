@@ -1,7 +1,7 @@
 //! Client transactions (RFC 3261 §17.1.2): over TLS nothing is sent twice, and all that remains is Timer F.
 
 use crate::event::MessageId;
-use crate::time::{Now, TRANSACTION_LIFETIME};
+use crate::time::Now;
 use aldis_sip::fields::RetryAfter;
 use aldis_sip::{Message, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,8 +40,9 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    pub fn begin(&mut self, now: Now, branch: String, purpose: Purpose) {
-        let until = now.mono + TRANSACTION_LIFETIME;
+    /// Begins one that waits so long for its final response.
+    pub fn begin(&mut self, now: Now, branch: String, purpose: Purpose, within: Duration) {
+        let until = now.mono + within;
         self.timers.insert((until, branch.clone()));
         self.by_branch.insert(branch, (purpose, until));
     }

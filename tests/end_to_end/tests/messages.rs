@@ -18,7 +18,7 @@ async fn a_message_each_way_msg_01() {
 
     let text = "Hello, Bob — ünïcödé 🙂\r\nsecond line";
     assert!(
-        matches!(alice.send(BOB, text).await, OutgoingState::Accepted { status } if status.code() == 200)
+        matches!(alice.send(BOB, text).await, OutgoingState::Accepted { status, .. } if status.code() == 200)
     );
     let event = bob.wait_for(|event| matches!(event, Event::Message(_))).await;
     let Event::Message(message) = event else { unreachable!() };
@@ -59,7 +59,7 @@ async fn a_message_to_who_is_away_comes_when_he_is_back_msg_05() {
     let registrar = registrar(options().offline(Offline::Store)).await;
     let alice = Tester::registered(config(&registrar, "alice")).await;
     assert!(
-        matches!(alice.send(BOB, "when you are back").await, OutgoingState::Accepted { status } if status.code() == 202)
+        matches!(alice.send(BOB, "when you are back").await, OutgoingState::Accepted { status, .. } if status.code() == 202)
     );
     let bob = Tester::registered(config(&registrar, "bob")).await;
     let event = bob.wait_for(|event| matches!(event, Event::Message(_))).await;

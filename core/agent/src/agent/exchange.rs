@@ -1,12 +1,14 @@
 //! What goes over the connection: requests, responses, line ends.
 
+use super::messaging::COMPOSING_WITHIN;
 use super::{Agent, Flow, Output};
 use crate::event::{Event, FlowId, LostReason, MessageId};
 use crate::keepalive::{LineEnd, PONG};
+use crate::message::Kind;
 use crate::outbox::{Leaving, Outcome};
 use crate::registration::Next;
 use crate::server::{Reaction, Source};
-use crate::time::Now;
+use crate::time::{Now, TRANSACTION_LIFETIME};
 use crate::transactions::{Final, Purpose};
 use aldis_sip::fields::Via;
 use aldis_sip::{Frame, Judgement, Message, Method, Params, StartLine};
@@ -14,26 +16,27 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 
 impl Agent {
-    pub(super) fn react(&mut self, reaction: Option<Reaction>) {
+    pub(super) fn react(&mut self, now: Now, reaction: Option<Reaction>) {
         match reaction {
             // An answer goes on the connection of its request, or nowhere (TXN-09).
             Some(Reaction::Transmit(flow, bytes)) if self.up(flow).is_some() => {
                 self.outputs.push_back(Output::Transmit(flow, bytes));
             }
             Some(Reaction::Tell(event)) => self.tell(event),
+            Some(Reaction::Heard { from, cpim, wrote }) => self.heard(from, cpim, wrote),
+            Some(Reaction::Composing { from, status }) => self.composing_received(now, from, &status),
+            Some(Reaction::Receipt { ticket, from, receipt }) => {
+                self.receipt_received(now, ticket, from, &receipt);
+            }
             Some(Reaction::Transmit(..)) | None => {}
         }
-    }
-
-    fn transact(&mut self, now: Now, flow: FlowId, branch: String, bytes: Bytes, purpose: Purpose) {
-        self.transactions.begin(now, branch, purpose);
-        self.outputs.push_back(Output::Transmit(flow, bytes));
     }
 
     pub(super) fn send_register(&mut self, now: Now, flow: FlowId, local: SocketAddr, removal: bool) {
         let (branch, bytes) =
             self.registration.request(&self.account, &mut self.spaces, &mut self.random, local, removal);
-        self.transact(now, flow, branch, bytes, Purpose::Register { removal });
+        self.transactions.begin(now, branch, Purpose::Register { removal }, TRANSACTION_LIFETIME);
+        self.outputs.push_back(Output::Transmit(flow, bytes));
     }
 
     pub(super) fn send_request(&mut self, now: Now, flow: FlowId, local: SocketAddr, id: MessageId) {
@@ -41,7 +44,10 @@ impl Agent {
         let leaving = Leaving { account: &self.account, service_route, local };
         let request = self.outbox.request(&id, leaving, &mut self.spaces, &mut self.random);
         if let Some((branch, bytes)) = request {
-            self.transact(now, flow, branch, bytes, Purpose::Message(id));
+            let status = self.outbox.kind(&id) == Some(Kind::Composing);
+            let within = if status { COMPOSING_WITHIN } else { TRANSACTION_LIFETIME };
+            self.transactions.begin(now, branch, Purpose::Message(id), within);
+            self.outputs.push_back(Output::Transmit(flow, bytes));
         }
     }
 
@@ -63,13 +69,13 @@ impl Agent {
                         let reactions =
                             self.server.request(now, message, source, &self.account, &mut self.random);
                         for reaction in reactions {
-                            self.react(Some(reaction));
+                            self.react(now, Some(reaction));
                         }
                     }
                     Judgement::Reject(rejection) => {
                         tracing::debug!(defect = %rejection.defect, "refused a request");
                         let reaction = self.server.reject(&rejection, source, &mut self.random);
-                        self.react(reaction);
+                        self.react(now, reaction);
                     }
                     Judgement::Drop(defect) => tracing::debug!(%defect, "dropped a message"),
                     Judgement::Close(defect) => self.drop_flow(now, LostReason::NotSip(defect)),
@@ -123,12 +129,12 @@ impl Agent {
                 let (account, spaces) = (&self.account, &mut self.spaces);
                 match self.outbox.response(&id, account, spaces, response) {
                     Some(Outcome::Again) => self.send_request(now, flow, local, id),
-                    Some(Outcome::Done(to, state)) => {
+                    Some(Outcome::Done(to, kind, state)) => {
                         if !self.registration.wanted {
                             // There is no registration to go by: what carries messages is a success.
                             self.failures = 0;
                         }
-                        self.tell(Event::Outgoing { id, to, state });
+                        self.tell_outgoing(id, to, kind, state);
                     }
                     None => {}
                 }

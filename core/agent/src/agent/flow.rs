@@ -2,7 +2,7 @@
 
 use super::{Agent, FIRST_RECONNECT, Flow, IDLE, Output, Up};
 use crate::event::{
-    BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId, OutgoingState,
+    BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId,
     RegistrationChange, RegistrationFailure, UnknownReason,
 };
 use crate::keepalive::PING;
@@ -29,6 +29,7 @@ impl Agent {
         };
         add(self.transactions.deadline(), Reason::RequestTimeout);
         add(self.server.deadline(), Reason::AnswerDue);
+        add(self.composing.deadline(), Reason::Composing);
         add(self.stop_at, Reason::Shutdown);
         match &self.flow {
             Flow::Waiting { until } => add(Some(*until), Reason::Reconnect),
@@ -106,11 +107,11 @@ impl Agent {
 
     /// Ends a message that has no answer.
     pub(super) fn end_message(&mut self, id: MessageId, unsent: MessageFailure, sent: UnknownReason) {
-        let Some(Ended { to, state, branch }) = self.outbox.end(&id, unsent, sent) else { return };
+        let Some(Ended { to, kind, state, branch }) = self.outbox.end(&id, unsent, sent) else { return };
         if let Some(branch) = branch {
             self.transactions.end(&branch);
         }
-        self.tell(Event::Outgoing { id, to, state });
+        self.tell_outgoing(id, to, kind, state);
     }
 
     fn is_needed(&self) -> bool {
@@ -124,6 +125,7 @@ impl Agent {
 
     /// Does what the state asks for.
     pub(super) fn advance(&mut self, now: Now) {
+        self.tell_news();
         self.registration.expire(now);
         let refusal = self.registration.refusal().filter(|_| self.registration.wanted);
         if let Some(why) = refusal.filter(|_| !self.outbox.is_empty()).cloned() {
@@ -164,9 +166,7 @@ impl Agent {
         }
         let may_send = self.may_send();
         while may_send && let Some(message) = self.outbox.next_ready(now) {
-            if let Some(to) = self.outbox.to(&message).cloned() {
-                self.tell(Event::Outgoing { id: message, to, state: OutgoingState::Sending });
-            }
+            self.is_leaving(message);
             self.send_request(now, id, local, message);
         }
         // Whoever waits for an answer to his message gets it before we go.

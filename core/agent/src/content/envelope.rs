@@ -84,7 +84,8 @@ impl Envelope {
             date_time: filled(text(CORE, "DateTime")),
             subject: filled(text(CORE, "Subject")),
             message_id: filled(text(IMDN, "Message-ID")).filter(|id| id.len() <= MAX_MESSAGE_ID),
-            receipts: text(IMDN, "Disposition-Notification").map_or_else(Default::default, |field| ReceiptsWanted::of(&field)),
+            receipts: text(IMDN, "Disposition-Notification")
+                .map_or_else(Default::default, |field| ReceiptsWanted::of(&field)),
             record_route: cpim
                 .all(IMDN, "IMDN-Record-Route")
                 .map(|header| header.value().into_owned())
@@ -125,7 +126,10 @@ impl Envelope {
 pub(super) fn understands(namespace: &str, name: &str) -> bool {
     match namespace {
         CORE => matches!(name, "From" | "To" | "cc" | "DateTime" | "Subject" | "NS" | "Require"),
-        IMDN => matches!(name, "Message-ID" | "Disposition-Notification" | "Original-To" | "IMDN-Record-Route" | "IMDN-Route"),
+        IMDN => matches!(
+            name,
+            "Message-ID" | "Disposition-Notification" | "Original-To" | "IMDN-Record-Route" | "IMDN-Route"
+        ),
         _ => false,
     }
 }

@@ -1,8 +1,11 @@
 //! One message, over its retries.
 
 use super::Leaving;
+use super::form::{Form, accepted, as_plain_text, is_accepted, wrap};
+use crate::account::Account;
 use crate::event::MessageId;
-use crate::message::{NewMessage, may_be_target};
+use crate::message::{Kind, NewMessage, may_be_target, peer_of};
+use crate::peers::{PeerFacts, Peers};
 use crate::random::Random;
 use crate::request::{Draft, Heading, Identifiers, SUPPORTED, with_answers};
 use crate::spaces::Attempt;
@@ -33,6 +36,9 @@ pub(super) struct Item {
     pub branch: Option<String>,
     /// The size of the request that was sent last, in bytes.
     pub size: usize,
+    pub form: Form,
+    /// Whether a 415 has changed its form or type: that is done once (GEN-15).
+    repaired: bool,
     /// When the app handed it over, in seconds since 1970.
     date: i64,
     /// Where a 3xx said that the message could go, best first.
@@ -42,18 +48,17 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub fn new(now: Now, order: u64, random: &mut Random, message: NewMessage) -> Self {
+    pub fn new(now: Now, order: u64, random: &mut Random, facts: PeerFacts, message: NewMessage) -> Self {
         Item {
             target: message.to.clone(),
-            lane: message
-                .to
-                .address_of_record()
-                .map_or_else(|| message.to.to_string(), |uri| uri.to_string()),
+            lane: peer_of(&message.to),
             order,
             identifiers: Identifiers::new(random),
             attempt: Attempt::default(),
             branch: None,
             size: 0,
+            form: Form::of(&message, facts),
+            repaired: false,
             date: i64::try_from(now.wall.as_secs()).unwrap_or(i64::MAX),
             targets: VecDeque::new(),
             tried: Vec::new(),
@@ -93,6 +98,48 @@ impl Item {
         false
     }
 
+    /// Whether receipts can come: they were asked for, and the request said so.
+    pub fn awaits_receipts(&self) -> bool {
+        self.form == Form::Cpim && self.message.receipts.any()
+    }
+
+    /// After a 415: gives up the message/cpim, or makes plain text of another text, if that will be taken as far as the
+    /// response says (GEN-14); without an Accept whatever is simplest (I-01). Once (GEN-15).
+    ///
+    /// # Errors
+    /// The types that would be taken, as far as the response names them.
+    pub fn repair(&mut self, response: &Message, peers: &mut Peers) -> Result<(), Vec<String>> {
+        let types = accepted(response);
+        let taken = |kind: &str| types.as_ref().is_none_or(|types| is_accepted(types, kind));
+        let unwraps = self.form == Form::Cpim && (types.is_none() || !taken("message/cpim"));
+        if unwraps {
+            peers.learn(&self.lane, |facts| (facts.refuses_cpim, facts.reads_cpim) = (true, false));
+        }
+        let kind = self.message.content_type.as_str();
+        let plain = as_plain_text(kind).filter(|plain| taken(plain.as_str()));
+        let stays = unwraps && taken(kind);
+        if self.repaired || (plain.is_none() && !stays) {
+            return Err(types.unwrap_or_default());
+        }
+        if unwraps {
+            self.form = Form::Bare;
+        }
+        if let Some(plain) = plain.filter(|_| !stays || types.is_none()) {
+            self.message.content_type = plain;
+        }
+        self.repaired = true;
+        self.identifiers.cseq += 1;
+        Ok(())
+    }
+
+    /// The body of the request.
+    pub fn body(&self, account: &Account, id: &MessageId) -> Bytes {
+        match self.form {
+            Form::Bare => self.message.body.clone(),
+            Form::Cpim => wrap(account, &self.message, id, self.date),
+        }
+    }
+
     /// Writes the request.
     pub fn write(
         &self,
@@ -112,11 +159,15 @@ impl Item {
             local,
             branch,
         };
-        let mut writer = draft
-            .write()
-            .literal(Header::Supported, SUPPORTED)
-            .field(Header::ContentType, &self.message.content_type)
-            .field(Header::AldisMessageId, &FieldText::hex(&id.0));
+        let mut writer = draft.write().literal(Header::Supported, SUPPORTED);
+        writer = match self.form {
+            Form::Cpim => writer.literal(Header::ContentType, "message/cpim"),
+            Form::Bare => writer.field(Header::ContentType, &self.message.content_type),
+        };
+        // In a message/cpim the identifier stands among its own headers (MSG-15); a status of typing needs none.
+        if self.form == Form::Bare && self.message.kind == Kind::Message {
+            writer = writer.field(Header::AldisMessageId, &FieldText::hex(&id.0));
+        }
         if let Some(expires) = self.message.expires {
             writer = writer.field(Header::Expires, &Expires(expires));
             if expires > 0 {
@@ -124,8 +175,16 @@ impl Item {
                 writer = writer.field(Header::Date, &Date(self.date));
             }
         }
-        with_answers(writer, answers).finish(&self.message.body)
+        with_answers(writer, answers).finish(&self.body(account, id))
     }
+}
+
+/// How many bytes a request may have to this recipient: what the account allows, its body limit counted with all that
+/// stands around the body, and what the recipient's server was found to take.
+pub(super) fn limit(account: &Account, item: &Item, id: &MessageId, size: usize, facts: PeerFacts) -> usize {
+    let body = item.body(account, id).len();
+    let by_body = account.max_body.map_or(usize::MAX, |most| size.saturating_sub(body).saturating_add(most));
+    account.max_message.min(by_body).min(facts.max_request.unwrap_or(usize::MAX))
 }
 
 /// How large the request can become: with the longest address that Via can hold, and the answer to a challenge.

@@ -25,6 +25,10 @@ impl Lanes {
         }
     }
 
+    pub fn is_busy(&self, lane: &str) -> bool {
+        self.waiting.contains_key(lane)
+    }
+
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }

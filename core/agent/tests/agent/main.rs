@@ -10,10 +10,13 @@
 
 mod answering;
 mod authentication;
+mod composing;
 mod connection;
+mod content;
 mod digest;
 mod keepalive;
 mod properties;
+mod receipts;
 mod refusing;
 mod registration;
 mod registration_failures;

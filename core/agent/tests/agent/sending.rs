@@ -78,7 +78,7 @@ fn a_message_goes_through_its_states() {
     rig.reply(&message, 202, &[]);
     let states = rig.outgoing();
     assert!(
-        matches!(states.as_slice(), [(told, OutgoingState::Accepted { status })] if *told == id && status.code() == 202)
+        matches!(states.as_slice(), [(told, OutgoingState::Accepted { status, .. })] if *told == id && status.code() == 202)
     );
 }
 

@@ -109,7 +109,7 @@ impl User {
         let sent = self.phone.send(&to.address(), Outgoing::text(text)).await;
         let ours = sent.map_err(|error| broken(self.name, &error))?;
         self.wait("the answer to the message", story, |event| match event {
-            Event::Outgoing { id, state: OutgoingState::Accepted { status }, .. } if *id == ours => {
+            Event::Outgoing { id, state: OutgoingState::Accepted { status, .. }, .. } if *id == ours => {
                 Some(status.code())
             }
             _ => None,
