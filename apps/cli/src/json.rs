@@ -31,6 +31,9 @@ pub(crate) fn event(event: &Event) -> Result<Option<Value>, Failure> {
             extend(&mut members, outgoing(state));
             object("outgoing", members)
         }
+        Event::Composing { from, active } => {
+            object("composing", json!({"from": from.as_str(), "active": active}))
+        }
         Event::Notify { package, content_type, body } => {
             let mut members = json!({"package": package, "content_type": content_type});
             extend(&mut members, text_or_bytes(std::str::from_utf8(body).ok(), body));
@@ -126,7 +129,9 @@ fn outgoing(state: &OutgoingState) -> Value {
     match state {
         OutgoingState::Queued => json!({"state": "queued"}),
         OutgoingState::Sending => json!({"state": "sending"}),
-        OutgoingState::Accepted { status } => json!({"state": "accepted", "status": status.code()}),
+        OutgoingState::Accepted { status, .. } => json!({"state": "accepted", "status": status.code()}),
+        OutgoingState::Delivered => json!({"state": "delivered"}),
+        OutgoingState::Displayed => json!({"state": "displayed"}),
         OutgoingState::Failed { why, status } => {
             json!({"state": "failed", "status": status.map(|status| status.code()), "why": why.to_string()})
         }
@@ -311,7 +316,7 @@ mod tests {
             (OutgoingState::Queued, r#"{"state":"queued"}"#),
             (OutgoingState::Sending, r#"{"state":"sending"}"#),
             (
-                OutgoingState::Accepted { status: StatusCode::ACCEPTED },
+                OutgoingState::Accepted { status: StatusCode::ACCEPTED, receipts: false },
                 r#"{"state":"accepted","status":202}"#,
             ),
             (

@@ -29,6 +29,10 @@ pub(crate) fn event(event: &Event) -> Option<Told> {
         }
         Event::Message(message) => Some(Told::Result(incoming(message))),
         Event::Outgoing { to, state, .. } => outgoing(to.as_str(), state),
+        Event::Composing { from, active: true } => {
+            Some(Told::Step(format!("{} is writing …", line(from.as_str()))))
+        }
+        Event::Composing { active: false, .. } => None,
         Event::Notify { package, body, .. } => {
             let body = printable::lines(&String::from_utf8_lossy(body)).trim_end().replace('\n', "\n  ");
             Some(Told::Result(format!("notified of {}:\n  {body}", line(package))))
@@ -108,6 +112,8 @@ fn outgoing(to: &str, state: &OutgoingState) -> Option<Told> {
         OutgoingState::Sending => Told::Step(format!("sending to {to} …")),
         // Whoever waits for it says so.
         OutgoingState::Accepted { .. } => return None,
+        OutgoingState::Delivered => Told::Step(format!("delivered to {to}")),
+        OutgoingState::Displayed => Told::Step(format!("shown to {to}")),
         OutgoingState::Failed { why, .. } => {
             Told::Trouble(format!("the message for {to} was not delivered: {}", line(&why.to_string())))
         }

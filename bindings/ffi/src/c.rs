@@ -200,7 +200,9 @@ pub unsafe extern "C" fn aldis_phone_send(
             None | Some(Ok(None | Some(OutgoingState::Queued | OutgoingState::Sending))) => {
                 return AldisResult::TimedOut;
             }
-            Some(Ok(Some(OutgoingState::Accepted { .. }))) => return AldisResult::Ok,
+            Some(Ok(Some(
+                OutgoingState::Accepted { .. } | OutgoingState::Delivered | OutgoingState::Displayed,
+            ))) => return AldisResult::Ok,
             Some(Ok(Some(OutgoingState::Failed { failure, explanation, .. }))) => {
                 let credentials = failure.needs_credentials();
                 (if credentials { AldisResult::Credentials } else { AldisResult::Refused }, explanation)

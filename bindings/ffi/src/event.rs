@@ -34,6 +34,13 @@ pub enum Event {
         /// Its state.
         state: OutgoingState,
     },
+    /// Somebody began to write to us, or stopped.
+    Composing {
+        /// Who: a URI.
+        from: String,
+        /// Whether he is writing now.
+        active: bool,
+    },
     /// The server tells something that needs no subscription.
     Notify {
         /// The event package, such as `message-summary`.
@@ -134,7 +141,13 @@ pub enum OutgoingState {
     Accepted {
         /// The status.
         status: u16,
+        /// Whether receipts may follow, which then are the states `Delivered` and `Displayed`.
+        receipts: bool,
     },
+    /// The recipient's device says that it has it.
+    Delivered,
+    /// The recipient's device says that it was shown.
+    Displayed,
     /// Not delivered, or refused by the recipient.
     Failed {
         /// Why.
@@ -157,7 +170,7 @@ pub enum OutgoingState {
 
 #[uniffi::export]
 impl OutgoingState {
-    /// Whether nothing more comes.
+    /// Whether it has left the outbox: receipts alone can follow.
     pub fn is_final(&self) -> bool {
         !matches!(self, Self::Queued | Self::Sending)
     }
@@ -222,6 +235,7 @@ pub(crate) fn is_state(event: &Event) -> bool {
     match event {
         Event::Connection { .. } | Event::Registration { .. } | Event::Untrusted { .. } => true,
         Event::Outgoing { state, .. } => !state.is_final(),
+        Event::Composing { .. } => true,
         Event::Notify { .. } => false,
     }
 }
@@ -244,6 +258,7 @@ impl From<aldis::Event> for Happened {
             aldis::Event::Outgoing { id, to, state } => {
                 Event::Outgoing { id: id.to_string(), to: to.to_string(), state: state.into() }
             }
+            aldis::Event::Composing { from, active } => Event::Composing { from: from.to_string(), active },
             aldis::Event::Notify { package, content_type, body } => {
                 Event::Notify { package, content_type, body: body.to_vec() }
             }
@@ -322,7 +337,11 @@ impl From<aldis::OutgoingState> for OutgoingState {
         match state {
             aldis::OutgoingState::Queued => Self::Queued,
             aldis::OutgoingState::Sending => Self::Sending,
-            aldis::OutgoingState::Accepted { status } => Self::Accepted { status: status.code() },
+            aldis::OutgoingState::Accepted { status, receipts } => {
+                Self::Accepted { status: status.code(), receipts }
+            }
+            aldis::OutgoingState::Delivered => Self::Delivered,
+            aldis::OutgoingState::Displayed => Self::Displayed,
             aldis::OutgoingState::Failed { why, status } => Self::Failed {
                 explanation: why.to_string(),
                 failure: why.into(),

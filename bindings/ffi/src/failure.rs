@@ -299,6 +299,15 @@ pub enum MessageFailure {
         /// When the recipient wants to be asked again.
         retry_after: Option<Duration>,
     },
+    /// The recipient takes no content of this type, nor of one that it could be sent as.
+    ContentType {
+        /// The types that it takes, as far as its server names them.
+        accepts: Vec<String>,
+        /// The reason phrase.
+        reason: String,
+    },
+    /// It was accepted, and a receipt says that it did not arrive.
+    NotDelivered,
     /// Taken back before any byte was sent.
     Withdrawn,
     /// The registration that it waited for is refused until the app acts.
@@ -450,6 +459,8 @@ impl From<aldis::MessageFailure> for MessageFailure {
             aldis::MessageFailure::Declined { status, reason, retry_after } => {
                 Self::Declined { status: status.code(), reason, retry_after }
             }
+            aldis::MessageFailure::ContentType { accepts, reason } => Self::ContentType { accepts, reason },
+            aldis::MessageFailure::NotDelivered => Self::NotDelivered,
             aldis::MessageFailure::Withdrawn => Self::Withdrawn,
             aldis::MessageFailure::NotRegistered(failure) => Self::NotRegistered { failure: failure.into() },
         }

@@ -254,7 +254,10 @@ impl Inner {
             Event::Registration { state: RegistrationState::Refreshing }
             | Event::Connection { state: ConnectionState::Connected { .. } } => {}
             Event::Registration { .. } | Event::Connection { .. } => waiting.registered = None,
-            Event::Untrusted { .. } | Event::Outgoing { .. } | Event::Notify { .. } => {}
+            Event::Untrusted { .. }
+            | Event::Outgoing { .. }
+            | Event::Composing { .. }
+            | Event::Notify { .. } => {}
         }
         if let Some(outcome) = outcome(event) {
             for caller in waiting.callers.drain(..) {

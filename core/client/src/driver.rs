@@ -41,6 +41,8 @@ pub(crate) enum Command {
         done: oneshot::Sender<OutgoingState>,
     },
     Withdraw(MessageId),
+    /// The user types to this recipient.
+    Composing(String),
     ShutDown,
 }
 
@@ -229,6 +231,10 @@ impl Driver {
                 self.agent.network_changed(now);
             }
             Command::Withdraw(id) => self.agent.withdraw(now, id),
+            Command::Composing(to) => {
+                // The recipient was looked at before.
+                let _ = self.agent.composing(now, &to);
+            }
             Command::ShutDown => self.agent.shut_down(now),
             Command::Send { message, taken, done } => {
                 let result = self.agent.send_message(now, *message);
@@ -373,6 +379,11 @@ impl Driver {
                 }
                 Event::Outgoing { id, to, state }
             }
+            AgentEvent::Composing { from, active } => Event::Composing { from, active },
+            AgentEvent::ReceiptReceived { ticket, .. } => {
+                return self.agent.answer(now(), ticket, AnswerWith::Accept);
+            }
+            AgentEvent::ReceiptOutgoing { .. } | AgentEvent::PeerLearned { .. } => return,
             AgentEvent::Notify { package, content_type, body } => {
                 Event::Notify { package, content_type, body }
             }

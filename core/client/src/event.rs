@@ -38,6 +38,13 @@ pub enum Event {
         /// Its state.
         state: OutgoingState,
     },
+    /// Somebody began to write to us, or stopped (RFC 3994).
+    Composing {
+        /// Who.
+        from: Uri<'static>,
+        /// Whether he is writing now.
+        active: bool,
+    },
     /// A NOTIFY that needs no subscription.
     Notify {
         /// The event package, such as `message-summary`.

@@ -5,8 +5,9 @@ use crate::driver::{Command, Driver};
 use crate::event::Event;
 use crate::net::NetworkChange;
 use crate::queue::Queue;
-use aldis_agent::{MessageId, NewMessage, OutgoingState, SendRefused};
+use aldis_agent::{MessageId, NewMessage, OutgoingState, ReceiptsWanted, SendRefused};
 use aldis_sip::Secret;
+use aldis_sip::body::ExternalBody;
 use aldis_store::MemoryStore;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -26,17 +27,32 @@ pub struct Phone {
 pub struct Outgoing {
     content_type: String,
     body: Bytes,
+    receipts: ReceiptsWanted,
 }
 
 impl Outgoing {
     /// A text, as `text/plain` in UTF-8.
     pub fn text(text: impl Into<String>) -> Self {
-        Outgoing { content_type: "text/plain;charset=UTF-8".into(), body: Bytes::from(text.into()) }
+        Outgoing::new("text/plain;charset=UTF-8", text.into())
     }
 
     /// Any content; the type is checked when it is sent.
     pub fn new(content_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Outgoing { content_type: content_type.into(), body: body.into() }
+        let receipts = ReceiptsWanted::default();
+        Outgoing { content_type: content_type.into(), body: body.into(), receipts }
+    }
+
+    /// Content that lies elsewhere (RFC 4483), where the app has put it: nothing is uploaded or fetched here.
+    pub fn elsewhere(content: &ExternalBody) -> Self {
+        Outgoing::new(content.media_type().to_string(), content.to_bytes())
+    }
+
+    /// Asks for receipts: the states [`OutgoingState::Delivered`] and [`OutgoingState::Displayed`] may follow
+    /// [`OutgoingState::Accepted`], as far as the recipient's device and its user give them.
+    #[must_use]
+    pub fn request_receipts(mut self) -> Self {
+        self.receipts = ReceiptsWanted::ALL;
+        self
     }
 }
 
@@ -124,7 +140,8 @@ impl Phone {
         to: &str,
         message: Outgoing,
     ) -> Result<(MessageId, oneshot::Receiver<OutgoingState>), SendError> {
-        let message = NewMessage::new(to, &message.content_type, message.body)?;
+        let receipts = message.receipts;
+        let message = NewMessage::new(to, &message.content_type, message.body)?.with_receipts(receipts);
         let (taken, reply) = oneshot::channel();
         let (done, outcome) = oneshot::channel();
         self.command(Command::Send { message: Box::new(message), taken, done });
@@ -135,6 +152,18 @@ impl Phone {
     /// Takes a message back: it fails if nothing of it was sent, else its fate is unknown.
     pub fn withdraw(&self, id: MessageId) {
         self.command(Command::Withdraw(id));
+    }
+
+    /// The user types a message to `to`: call it at every keystroke. The recipient is told that somebody is writing, again
+    /// every minute, and 15 s after the last call that nobody is (RFC 3994). It is told while there is a connection, and
+    /// no message to the same recipient is under way; a recipient that refuses it is told no more.
+    ///
+    /// # Errors
+    /// [`SendError::Recipient`].
+    pub fn composing(&self, to: &str) -> Result<(), SendError> {
+        NewMessage::new(to, "text/plain", "")?;
+        self.command(Command::Composing(to.to_owned()));
+        Ok(())
     }
 
     /// The next event; `None` after the phone has shut down. Dropping the future loses nothing.

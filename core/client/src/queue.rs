@@ -79,7 +79,9 @@ impl Queue {
 /// Whether an event tells of a state that a later one replaces.
 fn is_state(event: &Event) -> bool {
     match event {
-        Event::Connection(_) | Event::Registration(_) | Event::Untrusted { .. } => true,
+        Event::Connection(_) | Event::Registration(_) | Event::Untrusted { .. } | Event::Composing { .. } => {
+            true
+        }
         Event::Outgoing { state, .. } => !state.is_final(),
         Event::Message(_) | Event::Notify { .. } => false,
     }

@@ -69,7 +69,7 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
         };
         match event {
             Event::Outgoing { id: whose, to, state } if whose == id => match state {
-                OutgoingState::Accepted { status } => {
+                OutgoingState::Accepted { status, .. } => {
                     if !session.out.is_json() {
                         session.out.line(&tell::accepted(&printable::line(to.as_str()), status))?;
                     }
@@ -83,7 +83,10 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
                     return Err(ending::unknown(NO_ANSWER));
                 }
                 OutgoingState::Unknown { why, .. } => return Err(ending::unknown(&why.to_string())),
-                OutgoingState::Queued | OutgoingState::Sending => {}
+                OutgoingState::Queued
+                | OutgoingState::Sending
+                | OutgoingState::Delivered
+                | OutgoingState::Displayed => {}
             },
             // What cannot pass by itself is not waited for.
             Event::Connection(ConnectionState::BackingOff { why, .. })
