@@ -79,10 +79,12 @@ async fn answer(words: &[&str], registrar: &Registrar, impostor: &Impostor, vaul
         ["loop"] => registrar.set_fault(Fault::ChallengeLoop { stale: true }, Times::Always),
         ["clear"] => registrar.clear_faults(),
         ["drop-connections"] => registrar.close_connections(aldis_registrar::Close::Clean),
-        ["notify", user] => {
-            let notify = Outgoing::new("NOTIFY").header("Event", "message-summary");
-            let body = &b"Messages-Waiting: no\r\n"[..];
-            registrar.send_request(user, &notify.body("application/simple-message-summary", body));
+        // notify USER COUNT: as many NOTIFYs at once, numbered from 1
+        ["notify", user, count] => {
+            for number in 1..=count.parse::<u32>().expect("a number") {
+                let notify = Outgoing::new("NOTIFY").header("Event", "message-summary");
+                registrar.send_request(user, &notify.body("text/plain", number.to_string()));
+            }
         }
         ["bindings", user] => return format!("{}", registrar.bindings(user).len()),
         ["impostor-bytes"] => return format!("{}", impostor.application_bytes()),

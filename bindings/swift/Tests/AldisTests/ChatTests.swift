@@ -3,7 +3,11 @@ import XCTest
 
 /// The example, as a program of its own.
 final class ChatTests: XCTestCase {
-    private let server = TestServer.shared
+    private var server: TestServer!
+
+    override func setUp() { server = TestServer() }
+
+    override func tearDown() { server = nil }
 
     private func chat(at place: String, password: String, input: String) throws -> (Int32, String) {
         let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized

@@ -11,9 +11,7 @@ final class TestServer: @unchecked Sendable {
     private var unread = Data()
     private var facts: [String: String] = [:]
 
-    static let shared = TestServer()
-
-    private init() {
+    init() {
         guard let program = ProcessInfo.processInfo.environment["ALDIS_TEST_SERVER"] else {
             fatalError("ALDIS_TEST_SERVER is not set")
         }
@@ -26,6 +24,8 @@ final class TestServer: @unchecked Sendable {
             facts[String(parts[0])] = parts[1].replacingOccurrences(of: "|", with: "\n")
         }
     }
+
+    deinit { try? input.fileHandleForWriting.close() }
 
     private func readLine() -> String {
         while true {

@@ -9,7 +9,7 @@ import java.nio.file.Path
 import kotlin.io.path.writeText
 
 /** The example, as a program of its own. */
-@Timeout(60)
+@Timeout(300)
 class ChatTest {
     @TempDir
     lateinit var folder: Path
