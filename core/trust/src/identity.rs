@@ -1,6 +1,7 @@
 //! Whether a certificate names the server that we want (RFC 5922 §7; RFC 9525 for profile `web`).
 
 use crate::facts::{Facts, Name};
+use crate::registries::is_registry;
 use crate::{Matched, MatchedBy, Policy, Profile, text};
 use aldis_sip::{Domain, ReferenceIdentity};
 
@@ -221,9 +222,7 @@ fn is_too_broad(name: &str) -> bool {
 /// Whether a wildcard covers every name of a registry: `*.uk`, `*.co.uk`.
 pub(crate) fn covers_registry(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("*.") else { return false };
-    let rest = rest.to_ascii_lowercase();
-    psl::suffix(rest.as_bytes())
-        .is_some_and(|s| s.as_bytes() == rest.as_bytes() && s.typ() == Some(psl::Type::Icann))
+    is_registry(&rest.to_ascii_lowercase())
 }
 
 /// RFC 5280 §4.2.1.10 applies dNSName subtrees to dNSNames alone, so a CA limited to `.corp.example` could vouch for

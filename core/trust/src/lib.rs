@@ -34,6 +34,7 @@ mod pins;
 mod policy;
 #[cfg(feature = "policy-file")]
 mod policy_file;
+mod registries;
 #[cfg(feature = "serde")]
 mod report;
 mod revocation;
