@@ -3,8 +3,14 @@
 import Aldis
 import Foundation
 
+/// Prints a line at once, into a pipe too.
+func say(_ line: String) {
+    print(line)
+    fflush(nil)
+}
+
 guard CommandLine.arguments.count == 3 else {
-    print("usage: chat MY-ADDRESS THEIR-ADDRESS")
+    say("usage: chat MY-ADDRESS THEIR-ADDRESS")
     exit(2)
 }
 let (own, other) = (CommandLine.arguments[1], CommandLine.arguments[2])
@@ -20,19 +26,19 @@ let phone = try Phone(config) { _ in ProcessInfo.processInfo.environment["ALDIS_
 do {
     try await phone.register()
 } catch let error as RegisterError {
-    print("Not registered: \(error). \(error.advice())")
+    say("Not registered: \(error). \(error.advice())")
     for finding in error.verdict()?.findings ?? [] {
-        print("  \(finding.field): expected \(finding.expected), found \(finding.found)")
+        say("  \(finding.field): expected \(finding.expected), found \(finding.found)")
     }
     if !error.willRetry() { exit(1) }
 }
-print("You are \(own). Type to write to \(other); end with an empty line.")
+say("You are \(own). Type to write to \(other); end with an empty line.")
 
 let messages = Task {
-    for await message in phone.messages { print("\(message.from): \(message.text ?? message.contentType)") }
+    for await message in phone.messages { say("\(message.from): \(message.text ?? message.contentType)") }
 }
 let events = Task {
-    for await case .untrusted(let verdict) in phone.events { print("! untrusted: \(verdict.findings[0].meaning)") }
+    for await case .untrusted(let verdict) in phone.events { say("! untrusted: \(verdict.findings[0].meaning)") }
 }
 // Reading a line blocks its thread: not one of those that tasks run on.
 let lines = AsyncStream<String> { lines in
@@ -44,13 +50,13 @@ let lines = AsyncStream<String> { lines in
 for await line in lines {
     do {
         switch try await phone.send(line, to: other) {
-        case .accepted: print("(delivered)")
-        case .failed(_, let explanation, _): print("(not delivered: \(explanation))")
-        case .unknown(_, let explanation, _): print("(\(explanation))")
+        case .accepted: say("(delivered)")
+        case .failed(_, let explanation, _): say("(not delivered: \(explanation))")
+        case .unknown(_, let explanation, _): say("(\(explanation))")
         case .queued, .sending: break
         }
     } catch let error as SendError {
-        print("(not sent: \(error))")
+        say("(not sent: \(error))")
     }
 }
 await phone.shutDown()

@@ -9,25 +9,76 @@ final class ChatTests: XCTestCase {
 
     override func tearDown() { server = nil }
 
-    private func chat(at place: String, password: String, input: String) throws -> (Int32, String) {
-        let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+    /// The example, started; what it prints, and where to type.
+    private final class Chat: @unchecked Sendable {
+        let process = Process()
+        private let (input, output) = (Pipe(), Pipe())
+
+        init(_ own: String, to other: String, at address: String, roots: URL, password: String) throws {
+            let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
+            process.executableURL = package.appendingPathComponent(".build/debug/chat")
+            process.arguments = [own, other]
+            process.environment = ["ALDIS_ADDRESS": address, "ALDIS_ROOTS": roots.path, "ALDIS_PASSWORD": password]
+            process.standardInput = input
+            process.standardOutput = output
+            try process.run()
+        }
+
+        func type(_ text: String) { input.fileHandleForWriting.write(Data(text.utf8)) }
+
+        func waitFor(_ words: String, line: UInt = #line) {
+            var heard = Data()
+            while !String(decoding: heard, as: UTF8.self).contains(words + "\n") {
+                let more = output.fileHandleForReading.availableData
+                if more.isEmpty { return XCTFail("no \(words): " + String(decoding: heard, as: UTF8.self), line: line) }
+                heard += more
+            }
+        }
+
+        func finish(_ last: String) throws -> (Int32, String) {
+            type(last)
+            try input.fileHandleForWriting.close()
+            let said = output.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            return (process.terminationStatus, String(decoding: said, as: UTF8.self))
+        }
+    }
+
+    private func file(_ pem: String) throws -> URL {
         let roots = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).pem")
-        try Data(server["root"].utf8).write(to: roots)
-        defer { try? FileManager.default.removeItem(at: roots) }
-        let (process, standardInput, output) = (Process(), Pipe(), Pipe())
-        process.executableURL = package.appendingPathComponent(".build/debug/chat")
-        process.arguments = ["sip:alice@example.test", "sip:alice@example.test"]
-        process.environment = [
-            "ALDIS_ADDRESS": server[place], "ALDIS_ROOTS": roots.path, "ALDIS_PASSWORD": password,
-        ]
-        process.standardInput = standardInput
-        process.standardOutput = output
-        try process.run()
-        standardInput.fileHandleForWriting.write(Data(input.utf8))
-        try standardInput.fileHandleForWriting.close()
-        let said = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: said, as: UTF8.self))
+        try Data(pem.utf8).write(to: roots)
+        addTeardownBlock { try? FileManager.default.removeItem(at: roots) }
+        return roots
+    }
+
+    private func chat(at place: String, password: String, input: String) throws -> (Int32, String) {
+        let (alice, roots) = ("sip:alice@example.test", try file(server["root"]))
+        return try Chat(alice, to: alice, at: server[place], roots: roots, password: password).finish(input)
+    }
+
+    func testTwoPeopleTalkThroughKamailio() throws {
+        let environment = ProcessInfo.processInfo.environment
+        let place = try XCTUnwrap(environment["ALDIS_KAMAILIO"])
+        let roots = try file(XCTUnwrap(environment["ALDIS_KAMAILIO_ROOT"]))
+        let (alice, bob) = ("sip:alice@example.test", "sip:bob@example.test")
+        let atAlice = try Chat(alice, to: bob, at: place, roots: roots, password: "wonderland")
+        let atBob = try Chat(bob, to: alice, at: place, roots: roots, password: "builder")
+        // Whoever waits for a line that never comes is freed by the end of the other side.
+        let watch = Task {
+            try await Task.sleep(for: .seconds(120))
+            atAlice.process.terminate()
+            atBob.process.terminate()
+        }
+        atAlice.waitFor("You are \(alice). Type to write to \(bob); end with an empty line.")
+        atBob.waitFor("You are \(bob). Type to write to \(alice); end with an empty line.")
+        atAlice.type("Hello, Bob\n")
+        atBob.waitFor("\(alice): Hello, Bob")
+        atAlice.waitFor("(delivered)")
+        atBob.type("Grüße, Alice ☎\n")
+        atAlice.waitFor("\(bob): Grüße, Alice ☎")
+        XCTAssertEqual(try atAlice.finish("\n").0, 0)
+        XCTAssertEqual(try atBob.finish("\n").0, 0)
+        watch.cancel()
     }
 
     func testAMessageToOneselfComesBack() throws {
