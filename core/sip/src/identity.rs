@@ -37,6 +37,9 @@ pub enum InvalidIdentity {
     /// A port stands behind the host; an identity has none.
     #[error("{0:?} has a port; a server's identity is a name without one")]
     HasPort(String),
+    /// A URI; an identity is the domain alone.
+    #[error("{0:?} is a URI; a server's identity is its domain alone")]
+    IsUri(String),
     /// Not a domain name and not an IP address.
     #[error("{0:?} is neither a domain name nor an IP address")]
     NotAName(String),
@@ -62,8 +65,11 @@ impl ReferenceIdentity {
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
-        if text.contains(':') {
-            return Err(InvalidIdentity::HasPort(text.into()));
+        if let Some((scheme, _)) = text.split_once(':') {
+            let is_uri =
+                ["sip", "sips", "tel", "http", "https"].iter().any(|uri| scheme.eq_ignore_ascii_case(uri));
+            let wrong = if is_uri { InvalidIdentity::IsUri } else { InvalidIdentity::HasPort };
+            return Err(wrong(text.into()));
         }
         Domain::new(text).map(Self::Domain)
     }
@@ -149,5 +155,6 @@ mod tests {
             assert!(ReferenceIdentity::new(text).is_err(), "{text:?}");
         }
         assert!(matches!(ReferenceIdentity::new("a.test:5061"), Err(InvalidIdentity::HasPort(_))));
+        assert!(matches!(ReferenceIdentity::new("SIP:a.test"), Err(InvalidIdentity::IsUri(_))));
     }
 }

@@ -4,7 +4,9 @@ use crate::text;
 use crate::{CertificateSummary, Role, der};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
+use x509_parser::error::X509Error;
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
+use x509_parser::nom;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -146,8 +148,8 @@ pub(crate) enum Unreadable {
 impl Facts {
     /// Reads one certificate and demands that it ends where the bytes end.
     pub(crate) fn read(bytes: &[u8]) -> Result<Facts, Unreadable> {
-        let (rest, c) = X509Certificate::from_der(bytes)
-            .map_err(|e| Unreadable::Malformed(text::shown(&e.to_string())))?;
+        let (rest, c) =
+            X509Certificate::from_der(bytes).map_err(|e| Unreadable::Malformed(in_words(&e).into()))?;
         if !rest.is_empty() {
             return Err(Unreadable::Trailing(rest.len()));
         }
@@ -364,6 +366,25 @@ fn demands_staple(value: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// What the parser could not read, in words for people.
+fn in_words(error: &nom::Err<X509Error>) -> &'static str {
+    match error {
+        nom::Err::Incomplete(_) => "it is cut off",
+        nom::Err::Error(inner) | nom::Err::Failure(inner) => match inner {
+            X509Error::InvalidVersion => "its version cannot be read",
+            X509Error::InvalidSerial => "its serial number cannot be read",
+            X509Error::InvalidAlgorithmIdentifier | X509Error::InvalidSignatureValue => {
+                "its signature cannot be read"
+            }
+            X509Error::InvalidX509Name => "a name in it cannot be read",
+            X509Error::InvalidDate => "its validity cannot be read",
+            X509Error::InvalidSPKI => "its key cannot be read",
+            X509Error::InvalidExtensions | X509Error::DuplicateExtensions => "its extensions cannot be read",
+            _ => "its bytes are cut off, or of another kind",
+        },
+    }
 }
 
 fn name_content(name: &X509Name<'_>) -> Result<Vec<u8>, Unreadable> {

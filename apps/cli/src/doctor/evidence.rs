@@ -120,7 +120,11 @@ pub(super) fn revocation(trusted: &Trusted) -> Step {
             }
             let unknown =
                 || trusted.warnings.iter().filter(|warning| warning.code == Code::RevocationUnknown);
-            let mut said: Vec<&str> = unknown().map(|warning| warning.found.as_str()).collect();
+            // What is said above of an issuer that publishes nothing is not said again.
+            let asked =
+                trusted.unproven.iter().any(|one| !one.crl_urls.is_empty() || !one.ocsp_urls.is_empty());
+            let mut said: Vec<&str> =
+                unknown().map(|warning| warning.found.as_str()).filter(|_| asked).collect();
             said.dedup();
             for found in said {
                 step = step.line(&format!("found: {found}"));

@@ -156,7 +156,8 @@ fn conclusion(request: &ConnectRequest, end: End) -> Step {
         End::Trusted(Exit::Unknown) => fail(&format!("{name} is trusted, and does not answer.")),
         End::Trusted(_) => fail(&format!("{name} is trusted, and registering failed all the same.")),
         End::Untrusted => fail(&format!(
-            "No server proved to be {name}. Nothing was sent to what was met, and no client sends anything either."
+            "No server proved to be {name}. Nothing was sent to what answered, and nothing would be: registering and sending \
+             messages end here in the same way."
         )),
         End::NoTls => {
             fail(&format!("Something answers, but not with TLS that {name} could be trusted over."))
