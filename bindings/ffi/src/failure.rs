@@ -310,6 +310,8 @@ pub enum MessageFailure {
     NotDelivered,
     /// Taken back before any byte was sent.
     Withdrawn,
+    /// The time for which it was of use ended before it could be sent.
+    Expired,
     /// The registration that it waited for is refused until the app acts.
     NotRegistered {
         /// Why.
@@ -462,6 +464,7 @@ impl From<aldis::MessageFailure> for MessageFailure {
             aldis::MessageFailure::ContentType { accepts, reason } => Self::ContentType { accepts, reason },
             aldis::MessageFailure::NotDelivered => Self::NotDelivered,
             aldis::MessageFailure::Withdrawn => Self::Withdrawn,
+            aldis::MessageFailure::Expired => Self::Expired,
             aldis::MessageFailure::NotRegistered(failure) => Self::NotRegistered { failure: failure.into() },
         }
     }

@@ -23,6 +23,8 @@ pub struct Account {
     pub(crate) max_body: Option<usize>,
     pub(crate) allow_md5: bool,
     pub(crate) realms: Option<Vec<String>>,
+    /// Whether a message whose answer was lost is sent again.
+    pub(crate) resend: bool,
 }
 
 /// Why something is not an account.
@@ -109,6 +111,7 @@ impl Account {
             max_body: None,
             allow_md5: true,
             realms: None,
+            resend: true,
         })
     }
 
@@ -234,6 +237,18 @@ impl Account {
     pub fn with_realms(mut self, realms: Vec<String>) -> Self {
         self.realms = Some(realms);
         self
+    }
+
+    /// Says of a message whose answer was lost that its fate is unknown, instead of sending it again: for recipients who know
+    /// no repetition and would show it twice (MSG-16).
+    pub fn without_resending(mut self) -> Self {
+        self.resend = false;
+        self
+    }
+
+    /// Whether a message whose answer was lost is sent again.
+    pub fn resends(&self) -> bool {
+        self.resend
     }
 
     pub(crate) fn allows_realm(&self, realm: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The agent itself: commands and what the world did come in, outputs go out.
 
+mod durable;
 mod exchange;
 mod flow;
 mod messaging;
@@ -7,7 +8,7 @@ mod messaging;
 use crate::account::Account;
 use crate::composing::Composing;
 use crate::event::{
-    BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId, OutgoingState,
+    BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId,
     RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
 };
 use crate::keepalive::KeepAlive;
@@ -114,6 +115,8 @@ pub struct Agent {
     transactions: Transactions,
     outputs: VecDeque<Output>,
     stop_at: Option<Duration>,
+    /// What is not done when shutting down ends is left to a later run.
+    leaves_messages: bool,
 }
 
 impl Agent {
@@ -135,6 +138,7 @@ impl Agent {
             transactions: Transactions::default(),
             outputs: VecDeque::new(),
             stop_at: None,
+            leaves_messages: false,
         }
     }
 
@@ -176,7 +180,8 @@ impl Agent {
         self.advance(now);
     }
 
-    /// Takes a message over. It waits for a connection, and for any earlier message to the same recipient.
+    /// Takes a message over. [`Event::StoreMessage`] gives it to be kept; once [`Agent::message_stored`] says that it is, it
+    /// waits for a connection, and for any earlier message to the same recipient.
     ///
     /// # Errors
     /// [`SendRefused`]: it was not taken, and nothing of it remains.
@@ -191,10 +196,9 @@ impl Agent {
             // Stands for any: the longest address is what counts.
             local: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
-        let kind = message.kind;
         let id = self.outbox.add(now, leaving, &mut self.random, message)?;
         self.composing.ended(&to);
-        self.tell_outgoing(id, to, kind, OutgoingState::Queued);
+        self.keep(id);
         self.advance(now);
         Ok(id)
     }
@@ -306,6 +310,9 @@ impl Agent {
                 }
                 Purpose::Register { .. } => {}
             }
+        }
+        while let Some(id) = self.outbox.expired(now) {
+            self.end_message(id, MessageFailure::Expired, UnknownReason::Stopped);
         }
         for reaction in self.server.timeout(now) {
             self.react(now, Some(reaction));

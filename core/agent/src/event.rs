@@ -1,5 +1,6 @@
 //! What the agent tells.
 
+use crate::message::StoredMessage;
 use crate::peers::PeerFacts;
 use crate::receipts::Receipt;
 use crate::received::ReceivedMessage;
@@ -55,6 +56,15 @@ pub enum Event {
         ticket: Ticket,
         /// What came.
         message: Box<ReceivedMessage>,
+    },
+    /// A message was taken over and has to be kept before it leaves (MSG-15): [`crate::Agent::message_stored`] or
+    /// [`crate::Agent::forget_message`] says what came of it.
+    StoreMessage(Box<StoredMessage>),
+    /// It is a message's turn: once it is noted that bytes of it may have left, and nobody else is at it,
+    /// [`crate::Agent::message_may_leave`] lets it go. It is then known after a crash which messages nobody can have (MSG-16).
+    MessageLeaving {
+        /// Which one.
+        id: MessageId,
     },
     /// A message of ours changed.
     Outgoing {
@@ -114,6 +124,8 @@ impl fmt::Debug for Event {
             Event::MessageReceived { ticket, message } => {
                 f.debug_struct("MessageReceived").field("ticket", ticket).field("message", message).finish()
             }
+            Event::StoreMessage(message) => f.debug_tuple("StoreMessage").field(message).finish(),
+            Event::MessageLeaving { id } => f.debug_struct("MessageLeaving").field("id", id).finish(),
             Event::Outgoing { id, to, state } => f
                 .debug_struct("Outgoing")
                 .field("id", id)
@@ -402,6 +414,9 @@ pub enum MessageFailure {
     /// Taken back before any byte was sent.
     #[error("withdrawn before it was sent")]
     Withdrawn,
+    /// The time for which it was of use ended before it could be sent.
+    #[error("it could not be sent before the time for which it was of use was over")]
+    Expired,
     /// The registration that it waited for is refused until the app acts.
     #[error("not sent, because the account is not registered: {0}")]
     NotRegistered(RegistrationFailure),

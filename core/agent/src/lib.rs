@@ -47,7 +47,7 @@ pub use event::{
     BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId, LostReason,
     MessageFailure, MessageId, OutgoingState, RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
 };
-pub use message::{NewMessage, SendRefused};
+pub use message::{NewMessage, RestoreRefused, SendRefused, StoredMessage};
 pub use peers::PeerFacts;
 pub use receipts::{Receipt, ReceiptFor, ReceiptKind};
 pub use received::{AnswerWith, ReceivedMessage};

@@ -34,6 +34,23 @@ pub(crate) enum Kind {
     Composing,
 }
 
+/// A message with all that a later attempt needs to look like the first (MSG-15).
+#[derive(Clone, Debug)]
+pub struct StoredMessage {
+    /// The Message-ID.
+    pub id: MessageId,
+    /// Call-ID.
+    pub call_id: String,
+    /// The tag in From.
+    pub from_tag: String,
+    /// When the app handed it over, in seconds since 1970.
+    pub date: i64,
+    /// Bytes of it may have left before.
+    pub may_have_left: bool,
+    /// The message.
+    pub message: NewMessage,
+}
+
 /// Why a message cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendRefused {
@@ -54,6 +71,23 @@ pub enum SendRefused {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// Too many messages wait already.
+    #[error("{0} messages wait already")]
+    QueueFull(usize),
+    /// The agent is shutting down.
+    #[error("the phone is shutting down")]
+    Stopped,
+}
+
+/// Why a message of an earlier run cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreRefused {
+    /// A message of this identifier is here already.
+    #[error("this message is on its way already")]
+    Known,
+    /// The text is no Call-ID or tag.
+    #[error("the stored message cannot be sent: {0:?} is not what it should be")]
+    Malformed(String),
     /// Too many messages wait already.
     #[error("{0} messages wait already")]
     QueueFull(usize),
@@ -102,6 +136,38 @@ impl NewMessage {
     /// Whether it is a receipt, whose fate concerns nobody but the store.
     pub fn is_receipt(&self) -> bool {
         self.kind == Kind::Receipt
+    }
+
+    /// Says of a message that an earlier run kept that it is a receipt.
+    #[must_use]
+    pub fn as_receipt(mut self) -> Self {
+        self.kind = Kind::Receipt;
+        self
+    }
+
+    /// The receipts that are asked for.
+    pub fn receipts(&self) -> ReceiptsWanted {
+        self.receipts
+    }
+
+    /// The recipient.
+    pub fn to(&self) -> &Uri<'static> {
+        &self.to
+    }
+
+    /// The content type.
+    pub fn content_type(&self) -> &str {
+        self.content_type.as_str()
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Seconds for which it is of use.
+    pub fn expires(&self) -> Option<u32> {
+        self.expires
     }
 
     /// Says that the message is of no use after so many seconds (MSG-08); whoever shows it later marks it.

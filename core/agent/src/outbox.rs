@@ -1,6 +1,7 @@
 //! Messages on their way out: one at a time to each recipient (RFC 3428 §8), any number of recipients at once.
 
 mod form;
+mod hold;
 mod item;
 mod lanes;
 
@@ -16,6 +17,7 @@ use crate::transactions::Final;
 use aldis_sip::auth::Target;
 use aldis_sip::{Method, Uri};
 use bytes::Bytes;
+use hold::Hold;
 use item::{Item, limit, size};
 use lanes::Lanes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,6 +43,7 @@ pub(crate) struct Outbox {
     taken: u64,
     /// Nothing leaves before this moment (GEN-16).
     held_until: Option<Duration>,
+    hold: Hold,
     /// What was learned of the recipients.
     pub peers: Peers,
 }
@@ -89,8 +92,8 @@ impl Outbox {
     }
 
     /// Whether another message would leave at once, if there is a connection.
-    pub fn has_room(&self, now: Now) -> bool {
-        self.held_until.is_none_or(|until| until <= now.mono) && self.under_way.len() < MAX_UNDER_WAY
+    pub fn has_room(&mut self, now: Now) -> bool {
+        self.held_until.is_none_or(|until| until <= now.mono) && self.under_way.len() < self.hold.window(now)
     }
 
     /// Takes a message over from the app.
@@ -112,19 +115,21 @@ impl Outbox {
         if size > limit {
             return Err(SendRefused::TooLarge { size, limit });
         }
-        self.taken += 1;
-        self.lanes.add(&item.lane, item.order, id);
-        self.items.insert(id, item);
+        self.enter(now, id, item);
         Ok(id)
     }
 
     /// The next message that may leave.
     pub fn next_ready(&mut self, now: Now) -> Option<MessageId> {
         self.held_until = self.held_until.filter(|until| *until > now.mono);
-        if self.held_until.is_some() || self.under_way.len() >= MAX_UNDER_WAY {
-            return None;
+        while self.held_until.is_none() && self.under_way.len() < self.hold.window(now) {
+            let id = self.lanes.next_ready()?;
+            if self.hold.lets_go(&id) {
+                self.hold.sent(now, &id);
+                return Some(id);
+            }
         }
-        self.lanes.next_ready()
+        None
     }
 
     /// When messages that are held back may leave.
@@ -150,6 +155,7 @@ impl Outbox {
         let bytes = item.write(leaving, &heading, id, &branch, &answers);
         item.size = bytes.len();
         item.branch = Some(branch.clone());
+        item.may_have_left = true;
         self.under_way.insert(*id);
         Some((branch, bytes))
     }
@@ -204,6 +210,7 @@ impl Outbox {
                     (503, Some(after)) if !after.is_zero() => {
                         let until = now.mono + after.min(MAX_HOLD);
                         self.held_until = self.held_until.max(Some(until));
+                        self.hold.narrow();
                     }
                     _ => {}
                 }
@@ -213,6 +220,11 @@ impl Outbox {
                 }
             }
         };
+        match state {
+            OutgoingState::Accepted { .. } => self.hold.widen(),
+            OutgoingState::Unknown { .. } => self.hold.narrow(),
+            _ => {}
+        }
         let item = self.remove(id)?;
         Some(Outcome::Done(item.message.to, item.message.kind, state))
     }
@@ -220,9 +232,13 @@ impl Outbox {
     /// Ends a message: if bytes of it may have left its fate is unknown, else it failed.
     pub fn end(&mut self, id: &MessageId, unsent: MessageFailure, sent: UnknownReason) -> Option<Ended> {
         let item = self.remove(id)?;
-        let state = match &item.branch {
-            Some(_) => OutgoingState::Unknown { why: sent, status: None },
-            None => OutgoingState::Failed { why: unsent, status: None },
+        if item.branch.is_some() {
+            self.hold.narrow();
+        }
+        let state = if item.may_have_left {
+            OutgoingState::Unknown { why: sent, status: None }
+        } else {
+            OutgoingState::Failed { why: unsent, status: None }
         };
         Some(Ended { to: item.message.to, kind: item.message.kind, state, branch: item.branch })
     }
@@ -232,9 +248,11 @@ impl Outbox {
         self.in_order(|item| item.branch.is_some())
     }
 
-    /// Messages of which no byte has left.
+    /// Messages that are kept and of which no byte has left.
     pub fn waiting(&self) -> Vec<MessageId> {
-        self.in_order(|item| item.branch.is_none())
+        let mut found = self.in_order(|item| item.branch.is_none());
+        found.retain(|id| !self.is_held(id));
+        found
     }
 
     fn in_order(&self, wanted: impl Fn(&Item) -> bool) -> Vec<MessageId> {
@@ -248,6 +266,7 @@ impl Outbox {
     fn remove(&mut self, id: &MessageId) -> Option<Item> {
         let item = self.items.remove(id)?;
         self.under_way.remove(id);
+        self.hold.remove(id);
         self.lanes.remove(&item.lane, item.order);
         Some(item)
     }

@@ -48,6 +48,8 @@ pub enum Reason {
     ServerBusy,
     /// A connection that nobody needs closes.
     Idle,
+    /// A message that waits is of no use any more.
+    MessageExpiry,
     /// Shutting down ends.
     Shutdown,
 }

@@ -370,6 +370,8 @@ impl Driver {
             },
             AgentEvent::Registration(change) => Event::Registration(change),
             AgentEvent::MessageReceived { ticket, message } => return self.received(ticket, *message),
+            AgentEvent::StoreMessage(message) => return self.agent.message_stored(now(), message.id),
+            AgentEvent::MessageLeaving { id } => return self.agent.message_may_leave(now(), id),
             AgentEvent::Outgoing { id, to, state } => {
                 if state.is_final()
                     && let Some(done) = self.waiting.remove(&id)

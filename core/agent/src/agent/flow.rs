@@ -30,6 +30,7 @@ impl Agent {
         add(self.transactions.deadline(), Reason::RequestTimeout);
         add(self.server.deadline(), Reason::AnswerDue);
         add(self.composing.deadline(), Reason::Composing);
+        add(self.outbox.next_expiry(), Reason::MessageExpiry);
         add(self.stop_at, Reason::Shutdown);
         match &self.flow {
             Flow::Waiting { until } => add(Some(*until), Reason::Reconnect),
@@ -169,6 +170,7 @@ impl Agent {
             self.is_leaving(message);
             self.send_request(now, id, local, message);
         }
+        self.ask_to_leave();
         // Whoever waits for an answer to his message gets it before we go.
         let needed = self.is_needed() || self.server.is_waiting();
         let stopping = self.stop_at.is_some();
@@ -191,9 +193,7 @@ impl Agent {
 
     /// Shutting down has taken long enough.
     pub(super) fn give_up(&mut self) {
-        for id in self.outbox.under_way().into_iter().chain(self.outbox.waiting()) {
-            self.end_message(id, MessageFailure::Withdrawn, UnknownReason::Stopped);
-        }
+        self.end_messages();
         if self.registration.abandon() {
             self.tell(Event::Registration(RegistrationChange::Unregistered));
         }

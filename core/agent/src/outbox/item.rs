@@ -34,13 +34,15 @@ pub(super) struct Item {
     pub attempt: Attempt,
     /// The transaction under way.
     pub branch: Option<String>,
+    /// Bytes of it may have left.
+    pub may_have_left: bool,
     /// The size of the request that was sent last, in bytes.
     pub size: usize,
     pub form: Form,
     /// Whether a 415 has changed its form or type: that is done once (GEN-15).
     repaired: bool,
     /// When the app handed it over, in seconds since 1970.
-    date: i64,
+    pub date: i64,
     /// Where a 3xx said that the message could go, best first.
     targets: VecDeque<Uri<'static>>,
     /// Where it has gone: no URI is tried twice.
@@ -49,17 +51,30 @@ pub(super) struct Item {
 
 impl Item {
     pub fn new(now: Now, order: u64, random: &mut Random, facts: PeerFacts, message: NewMessage) -> Self {
+        let date = i64::try_from(now.wall.as_secs()).unwrap_or(i64::MAX);
+        Item::restored(order, message, Identifiers::new(random), date, facts)
+    }
+
+    /// One of an earlier run.
+    pub fn restored(
+        order: u64,
+        message: NewMessage,
+        identifiers: Identifiers,
+        date: i64,
+        facts: PeerFacts,
+    ) -> Self {
         Item {
             target: message.to.clone(),
             lane: peer_of(&message.to),
             order,
-            identifiers: Identifiers::new(random),
+            identifiers,
             attempt: Attempt::default(),
             branch: None,
+            may_have_left: false,
             size: 0,
             form: Form::of(&message, facts),
             repaired: false,
-            date: i64::try_from(now.wall.as_secs()).unwrap_or(i64::MAX),
+            date,
             targets: VecDeque::new(),
             tried: Vec::new(),
             message,

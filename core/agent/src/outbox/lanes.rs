@@ -37,6 +37,11 @@ impl Lanes {
         self.ready.pop_first().map(|(_, id)| id)
     }
 
+    /// A message that had left is ready once more; it is the first of its lane still.
+    pub fn again(&mut self, order: u64, id: MessageId) {
+        self.ready.insert(order, id);
+    }
+
     /// Forgets a message; if it was the first of its lane the next one is ready.
     pub fn remove(&mut self, lane: &str, order: u64) {
         self.ready.remove(&order);

@@ -15,6 +15,7 @@ mod connection;
 mod content;
 mod digest;
 mod keepalive;
+mod keeping;
 mod properties;
 mod receipts;
 mod refusing;

@@ -37,6 +37,8 @@ pub struct Rig {
     sent: VecDeque<Bytes>,
     events: VecDeque<Event>,
     connections: u16,
+    /// Whether messages are kept at once.
+    pub keeps: bool,
 }
 
 impl Default for Rig {
@@ -62,6 +64,7 @@ impl Rig {
             sent: VecDeque::new(),
             events: VecDeque::new(),
             connections: 0,
+            keeps: true,
         }
     }
 
@@ -85,6 +88,13 @@ impl Rig {
                     self.closed.push(id);
                     self.wanted.retain(|wanted| *wanted != id);
                     self.up = self.up.filter(|up| *up != id);
+                }
+                // What the app's store would do, if nobody watches it.
+                Output::Event(Event::StoreMessage(message)) if self.keeps => {
+                    self.agent.message_stored(self.now, message.id);
+                }
+                Output::Event(Event::MessageLeaving { id }) if self.keeps => {
+                    self.agent.message_may_leave(self.now, id);
                 }
                 Output::Event(event) => self.events.push_back(event),
                 Output::Wait(deadline) => {
@@ -183,6 +193,11 @@ impl Rig {
         let (message, rest) = Message::parse(bytes).unwrap();
         assert_eq!(rest, 0, "more than one message at once");
         message
+    }
+
+    /// Whether nothing was transmitted.
+    pub fn nothing_sent(&self) -> bool {
+        self.sent.is_empty()
     }
 
     /// That nothing was transmitted.
@@ -291,6 +306,19 @@ impl Rig {
         rig.reply(&message, 200, &[]);
         rig.events();
         rig
+    }
+
+    /// Connects, and has so many messages accepted that as many as possible may be under way.
+    pub fn connect_wide(&mut self) {
+        for n in 0..1000 {
+            self.send(&format!("sip:early{n}@example.test"), "x");
+        }
+        self.connect();
+        while let Some(bytes) = self.sent_bytes() {
+            let (message, _) = Message::parse(bytes).unwrap();
+            self.reply(&message, 200, &[]);
+        }
+        self.events();
     }
 
     pub fn send(&mut self, to: &str, text: &str) -> MessageId {
