@@ -51,7 +51,8 @@ type Key = (Side, String);
 
 /// What is known of one realm.
 struct Space {
-    challenge: DigestChallenge,
+    /// Boxed: a map of one has room for eleven.
+    challenge: Box<DigestChallenge>,
     /// The count that the next request uses (AUTH-12).
     next: Option<NonceCount>,
     /// Kept for a whole -sess session.
@@ -220,7 +221,7 @@ impl Spaces {
         });
         let had = |pick: fn(&Space) -> bool| before.as_ref().is_some_and(pick);
         let space = Space {
-            challenge: challenge.clone(),
+            challenge: Box::new(challenge.clone()),
             next: same_nonce.map_or(Some(NonceCount::FIRST), |space| space.next),
             cnonce: same_nonce.map(|space| space.cnonce.clone()).unwrap_or_default(),
             for_register: register || had(|space| space.for_register),
@@ -262,7 +263,7 @@ impl Spaces {
                 && let Some(nonce) = info.nextnonce
                 && !space.uses(nonce.raw())
             {
-                space.challenge = space.challenge.clone().with_next_nonce(nonce);
+                *space.challenge = space.challenge.as_ref().clone().with_next_nonce(nonce);
                 space.next = Some(NonceCount::FIRST);
             }
         }

@@ -116,7 +116,8 @@ impl Driver {
         }
     }
 
-    pub async fn run(mut self) {
+    /// Boxed: a future that holds what it was called with would be twice as large.
+    pub async fn run(mut self: Box<Self>) {
         self.offer_stored();
         let mut deadline: Option<Duration> = None;
         while !self.agent.is_finished() {

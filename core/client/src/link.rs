@@ -3,9 +3,13 @@
 use crate::net::{ClientCertificateUse, Stream, TlsCause};
 use aldis_agent::{FlowId, LostReason};
 use bytes::{Buf, Bytes, BytesMut};
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
 
 /// How much is read at once, in bytes: a TLS record.
 const READ: usize = 16 * 1024;
@@ -31,7 +35,6 @@ pub(crate) struct Link {
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
     unsent: BytesMut,
-    input: BytesMut,
 }
 
 /// What a connection brought.
@@ -43,8 +46,7 @@ pub(crate) enum Arrival {
 impl Link {
     pub fn new(id: FlowId, stream: Stream, certificate: ClientCertificateUse) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        let (unsent, input) = (BytesMut::new(), BytesMut::with_capacity(READ));
-        Link { id, certificate: Some(certificate), reader, writer, unsent, input }
+        Link { id, certificate: Some(certificate), reader, writer, unsent: BytesMut::new() }
     }
 
     /// Adds bytes to what is written, in order.
@@ -72,13 +74,12 @@ impl Link {
     async fn io(&mut self) -> Arrival {
         loop {
             let (may_read, must_write) = (self.unsent.len() < MAX_UNSENT, !self.unsent.is_empty());
-            self.input.reserve(READ);
             let chunk = self.unsent.get(..self.unsent.len().min(WRITE)).unwrap_or_default();
             tokio::select! {
-                read = self.reader.read_buf(&mut self.input), if may_read => {
+                read = read(&mut self.reader), if may_read => {
                     return match read {
-                        Ok(0) => Arrival::Lost(LostReason::ClosedByServer),
-                        Ok(_) => Arrival::Bytes(self.input.split().freeze()),
+                        Ok(bytes) if bytes.is_empty() => Arrival::Lost(LostReason::ClosedByServer),
+                        Ok(bytes) => Arrival::Bytes(bytes),
                         Err(error) => Arrival::Lost(why(&error)),
                     };
                 }
@@ -86,8 +87,12 @@ impl Link {
                     Ok(0) => return Arrival::Lost(LostReason::ClosedByServer),
                     Ok(count) => {
                         self.unsent.advance(count);
-                        if self.unsent.is_empty() && let Err(error) = self.writer.flush().await {
-                            return Arrival::Lost(why(&error));
+                        if self.unsent.is_empty() {
+                            // Nor is the place for what is sent kept.
+                            self.unsent = BytesMut::new();
+                            if let Err(error) = self.writer.flush().await {
+                                return Arrival::Lost(why(&error));
+                            }
                         }
                     }
                     Err(error) => return Arrival::Lost(why(&error)),
@@ -106,6 +111,19 @@ impl Link {
         // A peer that is gone cannot be told.
         let _ = tokio::time::timeout(CLOSE_WITHIN, farewell).await;
     }
+}
+
+/// What has come; nothing at the end. The place for it is on the stack and only while it is read: most connections of most
+/// clients are quiet for hours, and whoever has thousands would pay a buffer for each.
+async fn read(reader: &mut ReadHalf<Stream>) -> io::Result<Bytes> {
+    let mut reader = Pin::new(reader);
+    poll_fn(move |context| {
+        let mut space = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        let read = ready!(reader.as_mut().poll_read(context, &mut buffer));
+        Poll::Ready(read.map(|()| Bytes::copy_from_slice(buffer.filled())))
+    })
+    .await
 }
 
 fn why(error: &io::Error) -> LostReason {

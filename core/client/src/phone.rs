@@ -82,7 +82,8 @@ impl Phone {
         let (commands, receiver) = mpsc::unbounded_channel();
         let (finished, finished_receiver) = watch::channel(false);
         let events = Arc::new(Queue::default());
-        let driver = Driver::new(config, seed, Box::new(MemoryStore::default()), receiver, events.clone());
+        let driver =
+            Box::new(Driver::new(config, seed, Box::new(MemoryStore::default()), receiver, events.clone()));
         runtime.spawn(async move {
             driver.run().await;
             // Nobody may be listening any more.

@@ -80,6 +80,12 @@ impl Verifier {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// As [`Verifier::judged`], without keeping a copy: the configuration that holds the verifier lives as long as its
+    /// connection.
+    pub fn take_judged(&self) -> Option<Judged> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Whom the server must prove to be.
     pub fn identity(&self) -> &ReferenceIdentity {
         &self.identity

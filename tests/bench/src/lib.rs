@@ -3,7 +3,9 @@
 //! `cargo bench -p aldis-bench` measures it and prints a table with ratios.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a wrong sample must stop the run
 
+pub mod accounts;
 pub mod http;
 pub mod ours;
 pub mod peer;
+pub mod process;
 pub mod samples;

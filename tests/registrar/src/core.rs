@@ -91,9 +91,9 @@ impl Core {
     }
 
     /// A connection came to the address of this number; `None` if there are `most` already.
-    pub fn open(&self, edge: usize, peer: SocketAddr, most: usize) -> Option<(ConnectionId, LinkEnd)> {
+    pub fn open(&self, edge: usize, peer: SocketAddr) -> Option<(ConnectionId, LinkEnd)> {
         self.with(|shared, now| {
-            if shared.links.len() >= most {
+            if shared.links.len() >= shared.machine.options.max_connections {
                 return None;
             }
             let id = shared.machine.opened(now, edge, peer);

@@ -2,7 +2,6 @@
 
 use crate::connection::{Presence, serve};
 use crate::core::Core;
-use crate::options::MAX_CONNECTIONS;
 use rustls::ServerConfig;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -90,7 +89,7 @@ async fn accept(core: Arc<Core>, tls: Arc<ServerConfig>, edge: usize, listener: 
                 continue;
             }
         };
-        let Some((id, link)) = core.open(edge, peer, MAX_CONNECTIONS) else { continue };
+        let Some((id, link)) = core.open(edge, peer) else { continue };
         connections.spawn(serve(Presence::new(core.clone(), id), tls.clone(), tcp, link));
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 pub(crate) const MAX_STORED: usize = 1000;
 /// Most bindings of one user.
 pub(crate) const MAX_BINDINGS: usize = 64;
-/// Most connections at a time; more are closed at once.
-pub(crate) const MAX_CONNECTIONS: usize = 4096;
+/// Most connections at a time unless the options say otherwise; more are closed at once.
+const MAX_CONNECTIONS: usize = 4096;
 /// Most messages waiting to be written to one connection; beyond it the connection closes.
 pub(crate) const MAX_QUEUE: usize = 16_384;
 /// Time for the TLS handshake.
@@ -55,6 +55,7 @@ pub struct Options {
     pub(crate) push: Option<Push>,
     pub(crate) bearer: Option<Bearer>,
     pub(crate) subscriptions: bool,
+    pub(crate) max_connections: usize,
 }
 
 /// Whether the sender of a MESSAGE must prove who it is.
@@ -113,7 +114,14 @@ impl Options {
             push: None,
             bearer: None,
             subscriptions: false,
+            max_connections: MAX_CONNECTIONS,
         }
+    }
+
+    /// How many connections may be open at a time; more are closed at once. Default: 4096.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
     }
 
     /// Adds a user: the user part of the address of record (unescaped), which is also the name in the digest.

@@ -421,7 +421,7 @@ impl Search<'_> {
         if ended.is_err() && verifier.judged().is_some() {
             ended = timeout_at(limits.1, handshake).await;
         }
-        let judged = verifier.judged();
+        let judged = verifier.take_judged();
         let early = judged.is_none();
         if let Some(Judged { verdict: verdict @ Verdict::Refused(_), .. }) = judged {
             return Err(Failed::Untrusted(Box::new(verdict)));
