@@ -95,7 +95,7 @@ async fn a_server_of_tls_1_2_is_refused_where_1_3_is_the_least() {
     let server = start(&ca, &["-tls1_2"]);
     let mut request = request(only(&ca.root_pem()), server.address);
     request.tls.min_version = TlsVersion::Tls13;
-    assert_eq!(tls_failure(&request).await.0, TlsCause::Version);
+    assert_eq!(tls_failure(&request).await.0, TlsCause::NoTls13 { for_own_certificate: false });
 }
 
 /// TLS-12: old OCS and Lync servers answer so.
@@ -226,7 +226,7 @@ async fn a_client_certificate_keeps_tls_1_2_away_unless_it_may_travel_in_clear()
     let server = demanding(&ca, &["-tls1_2"]);
     let mut request = request(only(&ca.root_pem()), server.address);
     request.tls.client_certificate = Some(client(&ca));
-    assert_eq!(tls_failure(&request).await.0, TlsCause::Version);
+    assert_eq!(tls_failure(&request).await.0, TlsCause::NoTls13 { for_own_certificate: true });
 }
 
 #[tokio::test]

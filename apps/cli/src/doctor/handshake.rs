@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::trust::words;
 use aldis::net::{
     ClientCertificateUse, ConnectFailure, ConnectRequest, Connection, PostQuantum, Route, TlsCause,
-    TlsVersion, Untrusted, connect,
+    Untrusted, connect,
 };
 use aldis::trust::{Code, Verdict};
 use aldis::{Connected, ConnectionState, Event};
@@ -116,10 +116,9 @@ async fn no_tls(
     found: bool,
     deadline: Instant,
 ) -> Step {
-    let demands_13 = request.tls.min_version() == TlsVersion::Tls13 || request.tls.require_post_quantum;
     let upto = match cause {
         TlsCause::NotTls => Some(Upto::Tls12),
-        TlsCause::Version if !demands_13 => Some(Upto::Tls11),
+        TlsCause::Version => Some(Upto::Tls11),
         TlsCause::NothingInCommon => Some(Upto::Tls12),
         _ => None,
     };
@@ -136,9 +135,6 @@ async fn no_tls(
                 "{address} speaks nothing newer than {}, which is not secure any more.",
                 strangers::version_name(*version)
             )
-        }
-        (TlsCause::Version, _) if demands_13 => {
-            format!("{address} does not speak TLS 1.3, which you demand.")
         }
         (TlsCause::NothingInCommon, Stranger::Tls { suite, .. }) => {
             format!(

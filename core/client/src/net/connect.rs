@@ -494,11 +494,10 @@ impl Search<'_> {
                 TlsCause::ClientCertificate { alert: HANDSHAKE_FAILURE }
             }
             TlsCause::NothingInCommon if options.require_post_quantum => TlsCause::NoPostQuantum,
-            TlsCause::Version
-                if options.require_post_quantum && options.min_version() == TlsVersion::Tls12 =>
-            {
-                TlsCause::NoPostQuantum
+            TlsCause::Version if options.min_version() == TlsVersion::Tls13 => {
+                TlsCause::NoTls13 { for_own_certificate: options.min_version == TlsVersion::Tls12 }
             }
+            TlsCause::Version if options.require_post_quantum => TlsCause::NoPostQuantum,
             other => other,
         }
     }

@@ -11,8 +11,13 @@ use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible};
 pub enum TlsCause {
     /// What came back is not TLS: a plain SIP or web port, or a network's login page.
     NotTls,
-    /// The server speaks only versions of TLS that are too old, or older than this account accepts.
+    /// The server speaks only versions of TLS that are too old.
     Version,
+    /// The server does not speak TLS 1.3, and this account takes nothing older.
+    NoTls13 {
+        /// Not because it says so, but because its client certificate must not travel in clear.
+        for_own_certificate: bool,
+    },
     /// The server and we have no cipher suite, group or signature in common; also the answer of old servers that know
     /// only CBC suites or RSA key exchange.
     NothingInCommon,
@@ -160,6 +165,13 @@ impl TlsCause {
             Self::Version => {
                 "The server's administrator has to enable TLS 1.2 or 1.3; TLS 1.0 and 1.1 are not secure (RFC 8996)."
             }
+            Self::NoTls13 { for_own_certificate: false } => {
+                "The server's administrator has to enable TLS 1.3, or the account has to accept TLS 1.2."
+            }
+            Self::NoTls13 { for_own_certificate: true } => {
+                "The server's administrator has to enable TLS 1.3. Under TLS 1.2 everybody on the way reads whose client \
+                 certificate it is, so an account shows it there only if it says that this is allowed."
+            }
             Self::NothingInCommon => {
                 "The server's administrator has to enable ECDHE (X25519, P-256 or P-384) with AES-GCM or ChaCha20; CBC \
                  suites and RSA key exchange are not offered. Some servers answer like this when they want a client certificate."
@@ -197,6 +209,12 @@ impl fmt::Display for TlsCause {
         match self {
             Self::NotTls => f.write_str("this port does not speak TLS"),
             Self::Version => f.write_str("the server speaks no version of TLS that is acceptable"),
+            Self::NoTls13 { for_own_certificate: false } => {
+                f.write_str("the server does not speak TLS 1.3, which the account demands")
+            }
+            Self::NoTls13 { for_own_certificate: true } => f.write_str(
+                "the server does not speak TLS 1.3, which protects the account's client certificate",
+            ),
             Self::NothingInCommon => {
                 f.write_str("the server accepts none of the cipher suites and groups offered")
             }

@@ -316,7 +316,13 @@ async fn tls_1_2_is_spoken_unless_the_account_wants_more() {
     assert_eq!(facts.post_quantum, PostQuantum::NotSupported);
     request.tls.min_version = TlsVersion::Tls13;
     let failure = connect(&request).await.unwrap_err();
-    assert!(matches!(failure, ConnectFailure::Tls { cause: TlsCause::Version, .. }), "{failure:?}");
+    assert!(
+        matches!(
+            failure,
+            ConnectFailure::Tls { cause: TlsCause::NoTls13 { for_own_certificate: false }, .. }
+        ),
+        "{failure:?}"
+    );
 }
 
 /// TLS-11: what a server limited to TLS 1.0 answers (OpenSSL: alert 70; others: a ServerHello of version 3.1).

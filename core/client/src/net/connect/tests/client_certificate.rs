@@ -74,7 +74,10 @@ async fn a_certificate_that_may_not_travel_in_clear_is_not_shown_to_tls_1_2() {
     request.tls.client_certificate = Some(from_file(&ca));
     assert_eq!(request.tls.min_version(), TlsVersion::Tls13);
     let failure = connect(&request).await.unwrap_err();
-    assert!(matches!(failure, ConnectFailure::Tls { cause: TlsCause::Version, .. }), "{failure:?}");
+    assert!(
+        matches!(failure, ConnectFailure::Tls { cause: TlsCause::NoTls13 { for_own_certificate: true }, .. }),
+        "{failure:?}"
+    );
     assert!(server.outcome().await.handshake.is_err());
 }
 
