@@ -186,13 +186,16 @@ impl PhoneConfig {
 }
 
 fn resolver(server: &str) -> Result<SocketAddr, StartError> {
-    server
-        .parse::<SocketAddr>()
-        .or_else(|_| server.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)))
-        .map_err(|_| StartError::Address {
-            given: server.into(),
-            expected: "the address of a DNS server, with or without a port".into(),
-        })
+    dns_server(server).ok_or_else(|| StartError::Address {
+        given: server.into(),
+        expected: "the address of a DNS server, with or without a port".into(),
+    })
+}
+
+/// An address with or without a port.
+pub(crate) fn dns_server(text: &str) -> Option<SocketAddr> {
+    let with_port = text.parse().ok();
+    with_port.or_else(|| text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT)))
 }
 
 impl TrustConfig {
@@ -281,5 +284,25 @@ fn read_lists(bytes: &[u8]) -> Result<Vec<Crl>, StartError> {
     match lists.is_empty() {
         true => Err(StartError::RevocationList { explanation: "there is none in it".into() }),
         false => Ok(lists),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dns_servers_are_addresses_with_or_without_a_port() {
+        for (text, expected) in [
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("192.0.2.53:5353", "192.0.2.53:5353"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+        ] {
+            assert_eq!(dns_server(text).map(|server| server.to_string()).as_deref(), Some(expected));
+        }
+        for text in ["", "dns.example", "192.0.2.53:", "192.0.2.53:65536", "fe80::1%wlan0"] {
+            assert_eq!(dns_server(text), None, "{text}");
+        }
     }
 }

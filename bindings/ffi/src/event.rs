@@ -4,6 +4,7 @@ use crate::{
     Finding, LostReason, MessageFailure, RegisterError, Registered, RegistrationFailure, Trouble,
     UnknownReason, Verdict,
 };
+use aldis::net::Origin;
 use std::fmt;
 use std::time::Duration;
 
@@ -85,6 +86,14 @@ pub enum ConnectionState {
 pub struct Connected {
     /// The server's address and port.
     pub address: String,
+    /// The host and port that led to it.
+    pub target: String,
+    /// The DNS records by which it was found, from the domain on, each as a line of a zone without class and time; empty
+    /// where nobody had to be asked.
+    pub via: Vec<String>,
+    /// Why the domain's SRV records were not looked up, if they were not although they should have been: its own addresses
+    /// were tried instead, which may be another server.
+    pub srv_not_asked: Option<String>,
     /// `1.2` or `1.3`.
     pub tls_version: String,
     /// The cipher suite's name in IANA's registry.
@@ -301,6 +310,12 @@ impl From<&aldis::Connected> for Connected {
     fn from(server: &aldis::Connected) -> Self {
         Connected {
             address: server.address.to_string(),
+            target: server.target.to_string(),
+            via: server.target.way(&server.reference, server.address),
+            srv_not_asked: match &server.target.origin {
+                Origin::Unasked(why) => Some(why.to_string()),
+                _ => None,
+            },
             tls_version: server.tls.version.to_string(),
             cipher_suite: server.tls.suite.clone(),
             key_exchange: server.tls.group.clone(),

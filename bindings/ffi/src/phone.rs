@@ -1,5 +1,6 @@
 //! The phone: commands down, events and messages up.
 
+use crate::config::dns_server;
 use crate::event::{Happened, is_state, outcome};
 use crate::mailbox::Mailbox;
 use crate::stop::unless_stopped;
@@ -119,9 +120,21 @@ impl Phone {
         self.inner.phone.set_credentials(&user, password);
     }
 
-    /// The system says that the network changed: the connection is replaced at once.
-    pub fn network_changed(&self) {
-        self.inner.phone.network_changed(aldis::net::NetworkChange::default());
+    /// The system says that the network changed: the connection is replaced at once, and DNS is asked anew.
+    ///
+    /// `dns_servers` are the network's, each an address with or without a port: on Android of `LinkProperties`, on iOS of
+    /// `res_9_getservers`. Those systems resolve addresses for an app and nothing else, so that a domain's SRV records are
+    /// looked up only with these; without them [`Connected::srv_not_asked`](crate::Connected::srv_not_asked) says so. Call
+    /// it before the first registration too. What is no address is passed over, and logged.
+    pub fn network_changed(&self, dns_servers: Vec<String>) {
+        let mut change = aldis::net::NetworkChange::default();
+        for server in dns_servers {
+            match dns_server(&server) {
+                Some(server) => change.dns_servers.push(server),
+                None => tracing::warn!(%server, "not the address of a DNS server that can be asked"),
+            }
+        }
+        self.inner.phone.network_changed(change);
     }
 
     /// Hands a text over and gives its identifier. Its states come as [`Event::Outgoing`]; the last one is final.

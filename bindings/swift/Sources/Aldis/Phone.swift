@@ -69,8 +69,10 @@ public final class Phone: Sendable {
     /// Gives other credentials and tries again what was refused for the old ones.
     public func setCredentials(user: String, password: String) { native.setCredentials(user: user, password: password) }
 
-    /// The system says that the network changed: the connection is replaced at once.
-    public func networkChanged() { native.networkChanged() }
+    /// The system says that the network changed: the connection is replaced at once, and DNS is asked anew. `dnsServers` are
+    /// the network's: iOS resolves addresses for an app and nothing else, so that a domain's SRV records are looked up only
+    /// with these. Call it before the first registration too.
+    public func networkChanged(dnsServers: [String] = []) { native.networkChanged(dnsServers: dnsServers) }
 
     /// Sends a text and returns its final state: accepted, failed, or unknown, each with its reason. Cancelling ends the
     /// wait and does not take the message back.

@@ -76,8 +76,12 @@ constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = nul
     /** Gives other credentials and tries again what was refused for the old ones. */
     fun setCredentials(user: String, password: String) = native.setCredentials(user, password)
 
-    /** The system says that the network changed: the connection is replaced at once. */
-    fun networkChanged() = native.networkChanged()
+    /**
+     * The system says that the network changed: the connection is replaced at once, and DNS is asked anew. [dnsServers] are
+     * the network's (`LinkProperties.dnsServers`, as text): Android resolves addresses for an app and nothing else, so that
+     * a domain's SRV records are looked up only with these. Call it before the first registration too.
+     */
+    fun networkChanged(dnsServers: List<String> = emptyList()) = native.networkChanged(dnsServers)
 
     /**
      * Sends a text and returns its final state: accepted, failed, or unknown, each with its reason. Cancelling ends the
