@@ -59,11 +59,17 @@ impl Sink {
     }
 }
 
+/// Most findings and most warnings of a verdict: a certificate with a thousand faults is no better explained by the
+/// thousandth, and its report would be many times as long as itself.
+pub(crate) const MAX_NAMED: usize = 32;
+
 /// The one to show first in front: by stage, then as [`Code::ALL`] lists them, then from the server to the root;
-/// the same thing is said once.
+/// the same thing is said once,
+/// and no more than [`MAX_NAMED`] things.
 pub(crate) fn put_in_order(findings: &mut Vec<Finding>) {
     findings.sort_by_key(|f| (f.code, f.certificate.as_ref().map_or(usize::MAX, |c| c.position)));
     findings.dedup();
+    findings.truncate(MAX_NAMED);
 }
 
 /// Advice that several rules share.

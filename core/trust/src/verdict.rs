@@ -46,7 +46,7 @@ pub struct Trusted {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Refused {
-    /// The reasons, of all stages that could be reached, the one to show first in front. Never empty.
+    /// The reasons, of all stages that could be reached, the one to show first in front: one at least, 32 at most.
     pub findings: Vec<Finding>,
     /// What else is worth telling.
     pub warnings: Vec<Finding>,

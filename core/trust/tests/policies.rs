@@ -68,6 +68,15 @@ fn all_stages_are_reported_also_after_the_first_refusal() {
 }
 
 #[test]
+fn a_certificate_with_a_thousand_faults_makes_no_endless_report() {
+    let w = World::new();
+    let faulty = (0..1_000).fold(server(), |t, n| t.extension(&[1, 3, 6, 1, 4, 1, n], true, vec![0x05, 0]));
+    let verdict = w.question(faulty).ask();
+    assert_eq!(verdict.code(), Some(Code::UnknownCriticalExtension));
+    assert_eq!(verdict.findings().len(), 32);
+}
+
+#[test]
 fn a_pin_may_be_of_any_key_on_the_verified_path_and_only_there() {
     let w = World::new();
     let issued = w.server();
