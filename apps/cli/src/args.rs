@@ -208,8 +208,8 @@ pub(crate) struct Account {
     /// How long to be registered for
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub expires: Option<u32>,
-    /// How many connections to be registered over
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    /// How many connections to be registered over, up to 4; one for each proxy by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
     pub flows: Option<u8>,
     /// Largest request that is sent
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
@@ -218,9 +218,9 @@ pub(crate) struct Account {
     #[arg(long, value_name = "FILE|none")]
     pub store: Option<PathBuf>,
 
-    /// Outbound proxy that you trust: its host becomes what the server must prove to be
+    /// Outbound proxy that you trust: its host becomes what the server must prove to be; repeatable, a connection to each
     #[arg(long, value_name = "HOST[:PORT]", help_heading = "Where to connect")]
-    pub proxy: Option<String>,
+    pub proxy: Vec<String>,
     /// Where to connect instead of asking DNS, never whom to trust; repeatable, tried in order
     #[arg(long, value_name = "HOST:PORT", help_heading = "Where to connect")]
     pub address: Vec<String>,
@@ -362,7 +362,7 @@ mod tests {
             "inspect --stream --json a b -",
             "completions bash",
             "register --account sip:a@b.test --display-name A --max-message 1300 --auth-user a --password-file p \
-             --proxy h:5061 --address h:1 --address [::1]:2 --resolver 127.0.0.1:53 --server-name n --server-name m \
+             --proxy h:5061 --proxy i --address h:1 --address [::1]:2 --resolver 127.0.0.1:53 --server-name n --server-name m \
              --roots r --crl c --crl d --revocation require --pin sha256/x --client-cert c --client-key k \
              --level strict --allow-wildcard --min-tls 1.3 --require-pq --expires 60 --instance u --flows 2 \
              --store none --json --trace t --trace-bodies -v --timeout 5 --config f --use n",

@@ -15,11 +15,13 @@ use std::time::Duration;
 /// An internal [`Failure`] if a verdict cannot be written.
 pub(crate) fn event(event: &Event) -> Result<Option<Value>, Failure> {
     Ok(Some(match event {
-        Event::Connection(state) => match connection(state) {
-            Some(members) => object("connection", members),
+        Event::Connection { reg_id, state } => match connection(state) {
+            Some(members) => object("connection", of_flow(members, *reg_id)),
             None => return Ok(None),
         },
-        Event::Registration(state) => object("registration", registration(state)),
+        Event::Registration { reg_id, state } => {
+            object("registration", of_flow(registration(state), *reg_id))
+        }
         Event::Untrusted { verdict, address } => {
             let verdict =
                 serde_json::to_value(&**verdict).map_err(|error| Failure::new(Exit::Internal, error))?;
@@ -55,6 +57,12 @@ fn extend(to: &mut Value, more: Value) {
     if let (Value::Object(to), Value::Object(more)) = (to, more) {
         to.extend(more);
     }
+}
+
+/// Says which of the account's flows it is of.
+fn of_flow(mut members: Value, reg_id: u32) -> Value {
+    extend(&mut members, json!({"flow": reg_id}));
+    members
 }
 
 fn connection(state: &ConnectionState) -> Option<Value> {
@@ -106,11 +114,12 @@ fn post_quantum(what: &PostQuantum) -> &'static str {
 fn registration(state: &RegistrationState) -> Value {
     match state {
         RegistrationState::Registering => json!({"state": "registering"}),
-        RegistrationState::Registered { expires_in, contact, outbound } => json!({
+        RegistrationState::Registered { expires_in, contact, outbound, gruus } => json!({
             "state": "registered",
             "expires_in": expires_in.as_secs(),
             "contact": contact.as_str(),
             "outbound": outbound,
+            "gruu": gruus.public.as_ref().map(aldis::Uri::as_str),
             // Only a 200 registers.
             "status": 200,
         }),
@@ -179,6 +188,7 @@ fn timestamp(seconds: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aldis::Gruus;
     use aldis::net::{ClientCertificateUse, Target, TlsFacts, TlsVersion};
     use aldis::trust::{Anchors, Evidence, Matched, MatchedBy, Policy, judge};
     use aldis::{
@@ -202,18 +212,25 @@ mod tests {
     fn the_event_stands_first_and_states_are_the_contracts() {
         for (given, expected) in [
             (
-                Event::Registration(RegistrationState::Registered {
-                    expires_in: Duration::from_secs(3600),
-                    contact: "sip:a@192.0.2.1:5061".parse().unwrap(),
-                    outbound: true,
-                }),
-                r#"{"event":"registration","state":"registered","expires_in":3600,"contact":"sip:a@192.0.2.1:5061","outbound":true,"status":200}"#,
+                Event::Registration {
+                    state: RegistrationState::Registered {
+                        expires_in: Duration::from_secs(3600),
+                        contact: "sip:a@192.0.2.1:5061".parse().unwrap(),
+                        outbound: true,
+                        gruus: Gruus::default(),
+                    },
+                    reg_id: 1,
+                },
+                r#"{"event":"registration","state":"registered","expires_in":3600,"contact":"sip:a@192.0.2.1:5061","outbound":true,"gruu":null,"status":200,"flow":1}"#,
             ),
             (
-                Event::Registration(RegistrationState::Unregistered),
-                r#"{"event":"registration","state":"unregistered"}"#,
+                Event::Registration { state: RegistrationState::Unregistered, reg_id: 2 },
+                r#"{"event":"registration","state":"unregistered","flow":2}"#,
             ),
-            (Event::Connection(ConnectionState::Resolving), r#"{"event":"connection","state":"resolving"}"#),
+            (
+                Event::Connection { state: ConnectionState::Resolving, reg_id: 1 },
+                r#"{"event":"connection","state":"resolving","flow":1}"#,
+            ),
             (
                 Event::Notify {
                     package: "message-summary".into(),
@@ -256,10 +273,13 @@ mod tests {
             expires: 1_800_000_000,
             warnings: Vec::new(),
         };
-        let value = event(&Event::Connection(ConnectionState::Connected(connected.into()))).unwrap().unwrap();
+        let value =
+            event(&Event::Connection { state: ConnectionState::Connected(connected.into()), reg_id: 1 })
+                .unwrap()
+                .unwrap();
         assert_eq!(
             value.to_string(),
-            r#"{"event":"connection","state":"connected","address":"192.0.2.1:5061","target":"sip.example.test:5061","via":["_sips._tcp.example.test SRV 1 2 5061 sip.example.test","sip.example.test A 192.0.2.1"],"tls":{"version":"1.3","suite":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768","post_quantum":"negotiated"},"identity":{"reference":"example.test","matched":"sip-uri","value":"sip:example.test"},"expires":"2027-01-15T08:00:00Z","warnings":[]}"#
+            r#"{"event":"connection","state":"connected","address":"192.0.2.1:5061","target":"sip.example.test:5061","via":["_sips._tcp.example.test SRV 1 2 5061 sip.example.test","sip.example.test A 192.0.2.1"],"tls":{"version":"1.3","suite":"TLS_AES_256_GCM_SHA384","group":"X25519MLKEM768","post_quantum":"negotiated"},"identity":{"reference":"example.test","matched":"sip-uri","value":"sip:example.test"},"expires":"2027-01-15T08:00:00Z","warnings":[],"flow":1}"#
         );
         let lost = ConnectionState::Lost { why: LostReason::ClosedByServer };
         assert_eq!(

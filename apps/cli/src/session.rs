@@ -78,12 +78,13 @@ impl<'o> Session<'o> {
         let event = event
             .ok_or_else(|| Failure::new(Exit::Internal, "The phone has stopped by itself; this is a bug."))?;
         // When no other server was found, why this one was refused is told at length.
-        let at_length = matches!(&event, Event::Connection(ConnectionState::BackingOff { why, .. }) if tell::refused(why).is_some());
+        let at_length = matches!(&event, Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } if tell::refused(why).is_some());
         if let Some(text) = self.refusal.take().filter(|_| !at_length) {
             trouble(&text, self.steps, self.out)?;
         }
         let text = show(&event, self.steps, self.out)?;
-        self.was_registered |= matches!(event, Event::Registration(RegistrationState::Registered { .. }));
+        self.was_registered |=
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. });
         match &event {
             Event::Untrusted { .. } => self.refusal = text,
             _ => self.trouble = text,
@@ -104,7 +105,8 @@ impl<'o> Session<'o> {
         let Session { phone, out, mut interrupts, steps, was_registered, .. } = self;
         // One who was never registered does not become unregistered.
         let is_news = |event: &Event| {
-            was_registered || !matches!(event, Event::Registration(RegistrationState::Unregistered))
+            was_registered
+                || !matches!(event, Event::Registration { state: RegistrationState::Unregistered, .. })
         };
         let mut shown = Ok(());
         let events = async {

@@ -21,8 +21,8 @@ pub(crate) enum Told {
 /// The words for an event; `None` where there is nothing to say.
 pub(crate) fn event(event: &Event) -> Option<Told> {
     match event {
-        Event::Connection(state) => connection(state),
-        Event::Registration(state) => Some(registration(state)),
+        Event::Connection { reg_id, state } => connection(state).map(|told| of_flow(told, *reg_id)),
+        Event::Registration { reg_id, state } => Some(of_flow(registration(state), *reg_id)),
         Event::Untrusted { verdict, address } => {
             let why = verdict.findings().first().map_or("", |finding| finding.code.meaning());
             Some(Told::Trouble(format!("the server at {address} is refused: {why}")))
@@ -37,6 +37,16 @@ pub(crate) fn event(event: &Event) -> Option<Told> {
             let body = printable::lines(&String::from_utf8_lossy(body)).trim_end().replace('\n', "\n  ");
             Some(Told::Result(format!("notified of {}:\n  {body}", line(package))))
         }
+    }
+}
+
+/// Says which of the account's flows it is of, where there are several.
+fn of_flow(told: Told, reg_id: u32) -> Told {
+    let say = |text: String| if reg_id > 1 { format!("flow {reg_id}: {text}") } else { text };
+    match told {
+        Told::Step(text) => Told::Step(say(text)),
+        Told::Trouble(text) => Told::Trouble(say(text)),
+        Told::Result(text) => Told::Result(say(text)),
     }
 }
 

@@ -101,8 +101,7 @@ fn values_that_are_none_name_their_option() {
 #[test]
 fn what_this_version_lacks_is_refused_and_never_ignored() {
     for arguments in [
-        &["register", "--flows", "2"][..],
-        &["register", "--store", "x"],
+        &["register", "--store", "x"][..],
         &["send", "bob", "hello", "--request-receipts"],
         &["send", "bob", "hello", "--queue"],
     ] {

@@ -11,20 +11,24 @@ use std::time::Duration;
 /// What happened, beside messages, which come by themselves.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum Event {
-    /// The connection changed.
+    /// The connection of one of the account's flows changed.
     Connection {
         /// To what.
         state: ConnectionState,
+        /// Which flow, from 1; an account has one unless its configuration says otherwise.
+        reg_id: u32,
     },
     /// A server was refused before it received a SIP byte.
     Untrusted {
         /// Why, in full.
         verdict: Verdict,
     },
-    /// The registration changed.
+    /// The registration over one of the account's flows changed. The account is registered while one of them is.
     Registration {
         /// To what.
         state: RegistrationState,
+        /// Which flow, from 1.
+        reg_id: u32,
     },
     /// A message of ours changed.
     Outgoing {
@@ -259,11 +263,13 @@ impl From<aldis::Event> for Happened {
     fn from(event: aldis::Event) -> Self {
         Happened::Other(match event {
             aldis::Event::Message(message) => return Happened::Message((*message).into()),
-            aldis::Event::Connection(state) => Event::Connection { state: state.into() },
+            aldis::Event::Connection { reg_id, state } => Event::Connection { state: state.into(), reg_id },
             aldis::Event::Untrusted { verdict, address } => {
                 Event::Untrusted { verdict: Verdict::new(&verdict, address.to_string()) }
             }
-            aldis::Event::Registration(state) => Event::Registration { state: state.into() },
+            aldis::Event::Registration { reg_id, state } => {
+                Event::Registration { state: state.into(), reg_id }
+            }
             aldis::Event::Outgoing { id, to, state } => {
                 Event::Outgoing { id: id.to_string(), to: to.to_string(), state: state.into() }
             }
@@ -332,7 +338,7 @@ impl From<aldis::RegistrationState> for RegistrationState {
     fn from(state: aldis::RegistrationState) -> Self {
         match state {
             aldis::RegistrationState::Registering => Self::Registering,
-            aldis::RegistrationState::Registered { expires_in, contact, outbound } => Self::Registered {
+            aldis::RegistrationState::Registered { expires_in, contact, outbound, .. } => Self::Registered {
                 registered: Registered { expires_in, contact: contact.to_string(), outbound },
             },
             aldis::RegistrationState::Refreshing => Self::Refreshing,
@@ -374,18 +380,19 @@ impl From<aldis::OutgoingState> for OutgoingState {
 /// What an event says to somebody who waits for the registration.
 pub(crate) fn outcome(event: &Event) -> Option<Result<Registered, RegisterError>> {
     match event {
-        Event::Registration { state: RegistrationState::Registered { registered } } => {
+        Event::Registration { state: RegistrationState::Registered { registered }, .. } => {
             Some(Ok(registered.clone()))
         }
         Event::Registration {
             state: RegistrationState::Failed { failure, explanation, status, retry_in },
+            ..
         } => Some(Err(RegisterError::Refused {
             failure: failure.clone(),
             explanation: explanation.clone(),
             status: *status,
             retry_in: *retry_in,
         })),
-        Event::Connection { state: ConnectionState::BackingOff { trouble, retry_in } } => {
+        Event::Connection { state: ConnectionState::BackingOff { trouble, retry_in }, .. } => {
             Some(Err(RegisterError::NoConnection { trouble: trouble.clone(), retry_in: *retry_in }))
         }
         _ => None,

@@ -10,6 +10,7 @@ use crate::{
     StopSignal, runtime,
 };
 use aldis::Outgoing;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
@@ -40,7 +41,8 @@ type Outcome = Result<Registered, RegisterError>;
 #[derive(Default)]
 struct Waiting {
     /// What holds now.
-    registered: Option<Registered>,
+    /// By flow.
+    registered: BTreeMap<u32, Registered>,
     ended: bool,
     callers: Vec<oneshot::Sender<Outcome>>,
 }
@@ -95,7 +97,7 @@ impl Phone {
                 return Err(RegisterError::ShutDown);
             }
             self.inner.phone.register();
-            if let Some(registered) = &waiting.registered {
+            if let Some(registered) = waiting.registered.values().next() {
                 return Ok(registered.clone());
             }
             let (caller, outcome) = oneshot::channel();
@@ -111,7 +113,7 @@ impl Phone {
 
     /// States the intent not to be registered: this device's binding is removed.
     pub fn unregister(&self) {
-        self.inner.waiting().registered = None;
+        self.inner.waiting().registered.clear();
         self.inner.phone.unregister();
     }
 
@@ -120,7 +122,8 @@ impl Phone {
         self.inner.phone.set_credentials(&user, password);
     }
 
-    /// The system says that the network changed: the connection is replaced at once, and DNS is asked anew.
+    /// The system says that the network changed: every connection is replaced at once, and DNS is asked anew. The
+    /// old one serves until the new one is registered, if it answers within 4 s.
     ///
     /// `dns_servers` are the network's, each an address with or without a port: on Android of `LinkProperties`, on iOS of
     /// `res_9_getservers`. Those systems resolve addresses for an app and nothing else, so that a domain's SRV records are
@@ -135,6 +138,22 @@ impl Phone {
             }
         }
         self.inner.phone.network_changed(change);
+    }
+
+    /// The app goes to the background: keep-alives come every 11 to 14 minutes, unless the server asks for more.
+    pub fn enter_background(&self) {
+        self.inner.phone.enter_background();
+    }
+
+    /// The app comes to the front: connections that have been quiet are probed, and replaced if no answer comes within 4 s.
+    pub fn enter_foreground(&self) {
+        self.inner.phone.enter_foreground();
+    }
+
+    /// A push woke the app, or it was given time to run: connections are probed, registrations refreshed, and nothing waits
+    /// for its next attempt. Known within 4 s.
+    pub fn wake(&self) {
+        self.inner.phone.wake();
     }
 
     /// Hands a text over and gives its identifier. Its states come as [`Event::Outgoing`]; the last one is final.
@@ -261,12 +280,14 @@ impl Inner {
     fn tell(&self, event: &Event) {
         let mut waiting = self.waiting();
         match event {
-            Event::Registration { state: RegistrationState::Registered { registered } } => {
-                waiting.registered = Some(registered.clone());
+            Event::Registration { state: RegistrationState::Registered { registered }, reg_id } => {
+                waiting.registered.insert(*reg_id, registered.clone());
             }
-            Event::Registration { state: RegistrationState::Refreshing }
-            | Event::Connection { state: ConnectionState::Connected { .. } } => {}
-            Event::Registration { .. } | Event::Connection { .. } => waiting.registered = None,
+            Event::Registration { state: RegistrationState::Refreshing, .. }
+            | Event::Connection { state: ConnectionState::Connected { .. }, .. } => {}
+            Event::Registration { reg_id, .. } | Event::Connection { reg_id, .. } => {
+                waiting.registered.remove(reg_id);
+            }
             Event::Untrusted { .. }
             | Event::Outgoing { .. }
             | Event::Composing { .. }

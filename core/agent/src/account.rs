@@ -1,6 +1,8 @@
 //! What the agent knows of its account.
 
+use crate::timing::Timing;
 use aldis_sip::{FieldText, NameAddr, ReferenceIdentity, Secret, SipScheme, Uri};
+use std::time::Duration;
 
 /// One account: who the user is, and how to speak for him.
 #[derive(Clone, Debug)]
@@ -9,9 +11,13 @@ pub struct Account {
     pub(crate) address_of_record: Uri<'static>,
     /// From, without its tag.
     pub(crate) from: NameAddr<'static>,
-    pub(crate) identity: ReferenceIdentity,
-    /// The outbound proxy as the first Route, if there is one.
-    pub(crate) route: Option<Uri<'static>>,
+    /// The domain.
+    identity: ReferenceIdentity,
+    /// The outbound proxies, if there are any; the flows are spread over them (OUT-04).
+    proxies: Vec<Proxy>,
+    /// How many flows there are at once, if the app said so.
+    flows: Option<usize>,
+    pub(crate) timing: Timing,
     pub(crate) auth_user: String,
     pub(crate) password: Option<Secret>,
     pub(crate) instance: String,
@@ -25,6 +31,14 @@ pub struct Account {
     pub(crate) realms: Option<Vec<String>>,
     /// Whether a message whose answer was lost is sent again.
     pub(crate) resend: bool,
+}
+
+/// An outbound proxy that the user trusts.
+#[derive(Clone, Debug)]
+struct Proxy {
+    identity: ReferenceIdentity,
+    /// The first Route of what goes through it.
+    route: Uri<'static>,
 }
 
 /// Why something is not an account.
@@ -71,7 +85,9 @@ pub enum InvalidAccount {
 const DEFAULT_EXPIRES: u32 = 3600;
 /// The largest request by default, in bytes (MSG-04).
 const DEFAULT_MAX_MESSAGE: usize = 8192;
-/// Bounds of the same option: nothing fits below, and no receiver must read more (WIRE-05).
+/// Most flows and most proxies of an account: what RFC 5626 §4.2.1 asks a client to be able to (OUT-04).
+pub(crate) const MAX_FLOWS: usize = 4;
+/// Bounds of the largest message: nothing fits below, and no receiver must read more (WIRE-05).
 const MAX_MESSAGE_RANGE: std::ops::RangeInclusive<usize> = 1000..=65_535;
 
 impl Account {
@@ -102,7 +118,9 @@ impl Account {
             auth_user: uri.user().unwrap_or_default().into_owned(),
             address_of_record: plain,
             identity,
-            route: None,
+            proxies: Vec::new(),
+            flows: None,
+            timing: Timing::default(),
             password: None,
             instance: instance.to_ascii_lowercase(),
             user_agent: None,
@@ -132,9 +150,74 @@ impl Account {
         &self.address_of_record
     }
 
-    /// Whom the server must prove to be: the account's domain, or the host of the proxy.
+    /// Whom the server must prove to be: the account's domain, or the host of the first proxy.
     pub fn identity(&self) -> &ReferenceIdentity {
-        &self.identity
+        self.identity_of(0)
+    }
+
+    /// Whom the server of one of the flows must prove to be: the account's domain, or the host of that flow's proxy.
+    pub fn identity_of(&self, slot: usize) -> &ReferenceIdentity {
+        self.proxy_of(slot).map_or(&self.identity, |proxy| &proxy.identity)
+    }
+
+    /// The proxies are given to the flows in turn.
+    fn proxy_of(&self, slot: usize) -> Option<&Proxy> {
+        self.proxies.get(slot.checked_rem(self.proxies.len())?)
+    }
+
+    /// The first Route of what leaves on a flow.
+    pub(crate) fn route_of(&self, slot: usize) -> Option<&Uri<'static>> {
+        self.proxy_of(slot).map(|proxy| &proxy.route)
+    }
+
+    /// How many servers the flows start from: the proxies, or the domain alone.
+    pub(crate) fn places(&self) -> usize {
+        self.proxies.len().max(1)
+    }
+
+    /// Whether this host is a proxy's.
+    pub(crate) fn is_proxy(&self, host: &str) -> bool {
+        self.proxies.iter().any(|proxy| proxy.identity.to_string().eq_ignore_ascii_case(host))
+    }
+
+    /// How many flows are kept up at once: what [`Account::with_flows`] said, else one for each proxy, else one. From a set
+    /// of several proxies at least two are registered with (OUT-04).
+    pub fn flows(&self) -> usize {
+        let least = self.proxies.len().clamp(1, 2);
+        self.flows.unwrap_or(self.proxies.len()).clamp(least, MAX_FLOWS)
+    }
+
+    /// How many flows are kept up at once, from 1 to 4, each with a connection and binding of its own (RFC 5626): to the
+    /// proxies in turn, else to different servers of the domain where it has several. More than one are registered only
+    /// where the registrar speaks outbound.
+    ///
+    /// # Errors
+    /// [`InvalidAccount::Range`].
+    pub fn with_flows(mut self, flows: usize) -> Result<Self, InvalidAccount> {
+        in_range("the number of flows", flows as u64, 1, MAX_FLOWS as u64)?;
+        self.flows = Some(flows);
+        Ok(self)
+    }
+
+    /// Other intervals of keep-alives and attempts than [`Timing::default`].
+    ///
+    /// # Errors
+    /// [`InvalidAccount::Range`] for a keep-alive more often than each second or less often than each day, a first wait of
+    /// nothing or more than an hour, or a longest one of less than a second or more than a day.
+    pub fn with_timing(mut self, timing: Timing) -> Result<Self, InvalidAccount> {
+        const DAY: u64 = 86_400_000;
+        let Timing { ping, background_ping, retry_all_failed, retry, retry_at_most } = timing;
+        for (what, value, least, most) in [
+            ("the keep-alive interval, in milliseconds,", ping, 1000, DAY),
+            ("the keep-alive interval in the background, in milliseconds,", background_ping, 1000, DAY),
+            ("the first wait when all flows failed, in milliseconds,", retry_all_failed, 1, 3_600_000),
+            ("the first wait, in milliseconds,", retry, 1, 3_600_000),
+            ("the longest wait, in milliseconds,", retry_at_most, 1000, DAY),
+        ] {
+            in_range(what, u64::try_from(Duration::as_millis(&value)).unwrap_or(u64::MAX), least, most)?;
+        }
+        self.timing = timing;
+        Ok(self)
     }
 
     /// Shows this name in From.
@@ -148,12 +231,14 @@ impl Account {
     }
 
     /// Sends everything through this proxy, which the user trusts: its host becomes the identity, and it is the first
-    /// Route (RFC 3261 §8.1.2).
+    /// Route (RFC 3261 §8.1.2). Given several times it is a set of up to four (RFC 5626 §4.2.1): the flows are spread over
+    /// it, and each proxy proves its own host.
     ///
     /// # Errors
-    /// [`InvalidAccount`] if the host cannot be an identity.
+    /// [`InvalidAccount`] if the host cannot be an identity, or there are four already.
     pub fn with_proxy(mut self, host: &str, port: Option<u16>) -> Result<Self, InvalidAccount> {
         let identity = ReferenceIdentity::new(host)?;
+        in_range("the number of proxies", self.proxies.len() as u64 + 1, 1, MAX_FLOWS as u64)?;
         let scheme = if self.address_of_record.scheme() == aldis_sip::Scheme::Sips {
             SipScheme::Sips
         } else {
@@ -162,8 +247,7 @@ impl Account {
         let uri = Uri::sip(scheme, None, &identity.to_string(), port)
             .and_then(|uri| uri.with_param("lr", None))
             .map_err(|fault| InvalidAccount::NotAUri { text: host.into(), fault })?;
-        self.identity = identity;
-        self.route = Some(uri);
+        self.proxies.push(Proxy { identity, route: uri });
         Ok(self)
     }
 
@@ -194,12 +278,17 @@ impl Account {
     /// # Errors
     /// [`InvalidAccount::Range`] for 0, which would remove the binding.
     pub fn with_expires(mut self, seconds: u32) -> Result<Self, InvalidAccount> {
-        if seconds == 0 {
-            let most = u64::from(u32::MAX);
-            return Err(InvalidAccount::Range { what: "the expiry", found: 0, least: 1, most });
-        }
+        Self::check_expires(seconds)?;
         self.expires = seconds;
         Ok(self)
+    }
+
+    /// Whether this is an expiry to ask for, in seconds.
+    ///
+    /// # Errors
+    /// [`InvalidAccount::Range`] for 0, which would remove the binding.
+    pub fn check_expires(seconds: u32) -> Result<(), InvalidAccount> {
+        in_range("the expiry", seconds.into(), 1, u32::MAX.into())
     }
 
     /// The largest request that is sent, in bytes, headers and a later Authorization counted in (MSG-04).
@@ -207,14 +296,8 @@ impl Account {
     /// # Errors
     /// [`InvalidAccount::Range`] outside 1000 to 65535.
     pub fn with_max_message(mut self, bytes: usize) -> Result<Self, InvalidAccount> {
-        if !MAX_MESSAGE_RANGE.contains(&bytes) {
-            return Err(InvalidAccount::Range {
-                what: "the largest message",
-                found: bytes as u64,
-                least: *MAX_MESSAGE_RANGE.start() as u64,
-                most: *MAX_MESSAGE_RANGE.end() as u64,
-            });
-        }
+        let (least, most) = (*MAX_MESSAGE_RANGE.start() as u64, *MAX_MESSAGE_RANGE.end() as u64);
+        in_range("the largest message", bytes as u64, least, most)?;
         self.max_message = bytes;
         Ok(self)
     }
@@ -270,6 +353,14 @@ impl Account {
     }
 }
 
+fn in_range(what: &'static str, found: u64, least: u64, most: u64) -> Result<(), InvalidAccount> {
+    if (least..=most).contains(&found) {
+        Ok(())
+    } else {
+        Err(InvalidAccount::Range { what, found, least, most })
+    }
+}
+
 /// An address whose domain may be an international one, with the domain as A-labels.
 fn to_a_labels(address: &str) -> String {
     match address.rsplit_once('@') {
@@ -301,6 +392,21 @@ mod tests {
         let account = account.with_proxy("proxy.example", Some(5061)).unwrap();
         assert_eq!(account.identity().to_string(), "proxy.example");
         assert_eq!(account.registrar().as_str(), "sip:xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn flows_are_spread_over_the_proxies_and_each_proves_its_own_host_out_04() {
+        let account = Account::new("sip:a@b.test", INSTANCE).unwrap();
+        assert_eq!((account.flows(), account.places()), (1, 1));
+        let two = account.clone().with_proxy("p.test", None).unwrap().with_proxy("q.test", None).unwrap();
+        assert_eq!((two.flows(), two.places()), (2, 2));
+        let identities: Vec<_> = (0..4).map(|slot| two.identity_of(slot).to_string()).collect();
+        assert_eq!(identities, ["p.test", "q.test", "p.test", "q.test"]);
+        assert_eq!(two.clone().with_flows(1).unwrap().flows(), 2, "at least two of a set of several");
+        assert_eq!(account.clone().with_flows(4).unwrap().flows(), 4);
+        assert!(account.clone().with_flows(0).is_err() && account.with_flows(5).is_err());
+        let four = two.with_proxy("r.test", None).unwrap().with_proxy("s.test", None).unwrap();
+        assert!(four.with_proxy("t.test", None).is_err());
     }
 
     #[test]

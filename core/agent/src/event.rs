@@ -46,10 +46,20 @@ impl fmt::Display for MessageId {
 /// What happened.
 #[derive(Clone)]
 pub enum Event {
-    /// The connection changed.
-    Connection(ConnectionChange),
-    /// The registration changed.
-    Registration(RegistrationChange),
+    /// The connection of one of the account's flows changed.
+    Connection {
+        /// Which flow, from 1 (RFC 5626 §4.2.1).
+        reg_id: u32,
+        /// How.
+        change: ConnectionChange,
+    },
+    /// The registration over one of the account's flows changed.
+    Registration {
+        /// Which flow, from 1 (RFC 5626 §4.2.1).
+        reg_id: u32,
+        /// How.
+        change: RegistrationChange,
+    },
     /// A message came; nobody has answered it yet.
     MessageReceived {
         /// To answer with.
@@ -119,8 +129,12 @@ impl fmt::Debug for Event {
     /// Without bodies.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Connection(change) => f.debug_tuple("Connection").field(change).finish(),
-            Event::Registration(change) => f.debug_tuple("Registration").field(change).finish(),
+            Event::Connection { reg_id, change } => {
+                f.debug_struct("Connection").field("reg_id", reg_id).field("change", change).finish()
+            }
+            Event::Registration { reg_id, change } => {
+                f.debug_struct("Registration").field("reg_id", reg_id).field("change", change).finish()
+            }
             Event::MessageReceived { ticket, message } => {
                 f.debug_struct("MessageReceived").field("ticket", ticket).field("message", message).finish()
             }
@@ -159,8 +173,12 @@ impl fmt::Debug for Event {
 pub enum ConnectionChange {
     /// An attempt begins.
     Connecting,
-    /// The server proved its identity and the connection is up.
-    Connected,
+    /// The server proved its identity and the connection is up; or the one that was to be replaced is the flow's again,
+    /// because no other came up and this one still answers.
+    Connected {
+        /// Which connection.
+        flow: FlowId,
+    },
     /// The connection is gone.
     Lost {
         /// Why.
@@ -199,7 +217,7 @@ pub enum LostReason {
     /// Nobody knows where the next message begins.
     #[error("the server sent what is not SIP: {0}")]
     NotSip(Defect),
-    /// The system says that the network changed.
+    /// The system says that the network changed, and nobody needs the connection.
     #[error("the network changed")]
     NetworkChanged,
     /// The server of a connection that was up no longer proves its identity: revoked, or expired.
@@ -231,6 +249,8 @@ pub enum RegistrationChange {
         contact: Uri<'static>,
         /// Whether RFC 5626 is active (OUT-05).
         outbound: bool,
+        /// URIs that reach this device from anywhere, if the registrar gives them.
+        gruus: Gruus,
     },
     /// The binding is being renewed.
     Refreshing,
@@ -245,6 +265,16 @@ pub enum RegistrationChange {
         /// When it is tried again, from now; `None`: not until the app acts.
         retry_in: Option<Duration>,
     },
+}
+
+/// The URIs that reach this very device from anywhere (RFC 5627), as the registrar gave them with the latest 200. They are
+/// used unaltered and only while the registration lasts (RT-04); their `gr` is not for people (RT-05).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gruus {
+    /// The public one, which contains the address of record.
+    pub public: Option<Uri<'static>>,
+    /// The latest temporary one, which hides it.
+    pub temporary: Option<Uri<'static>>,
 }
 
 /// Why a REGISTER failed.

@@ -10,16 +10,20 @@ pub(crate) const PING: &[u8] = b"\r\n\r\n";
 pub(crate) const PONG: &[u8] = b"\r\n";
 /// How long a pong may take (OUT-18).
 const PONG_WITHIN: Duration = Duration::from_secs(10);
-/// Between pings without a Flow-Timer (OUT-17): 95 to 120 s are 79 to 100 % of this.
-const INTERVAL: Duration = Duration::from_secs(120);
+/// How long it may take where there is reason to doubt the flow: the network changed, or the device slept.
+const PROBED_WITHIN: Duration = Duration::from_secs(4);
+/// A ping comes after so much of its interval at the earliest, and with it those of other flows that may come too.
+const EARLIEST: u32 = 80;
 
 /// The keep-alives of one flow.
 #[derive(Debug, Default)]
 pub(crate) struct KeepAlive {
     /// The server's Flow-Timer (OUT-16).
-    interval: Option<Duration>,
-    /// Pings go out only once there is something to keep alive.
-    next_ping: Option<Duration>,
+    flow_timer: Option<Duration>,
+    /// When the latest ping went out, or they began; there is none before there is something to keep alive.
+    last: Option<Duration>,
+    /// What of the interval passes before the next ping: another part each time (OUT-17).
+    mille: u32,
     awaiting: Option<Duration>,
     /// The server said that it answers, or it did once (OUT-19).
     pongs: bool,
@@ -40,28 +44,24 @@ pub(crate) enum LineEnd {
 impl KeepAlive {
     /// Starts pinging, or goes on with what the latest 2xx says.
     pub fn start(&mut self, now: Now, random: &mut Random, flow_timer: Option<u32>, pongs: bool) {
-        self.interval = flow_timer.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
+        self.flow_timer = flow_timer.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
         self.pongs |= pongs;
-        if self.awaiting.is_none() {
+        if self.last.is_none() {
             self.schedule(now, random);
         }
     }
 
     fn schedule(&mut self, now: Now, random: &mut Random) {
-        let wait = match self.interval {
-            Some(interval) => random.percent(interval, 80, 100),
-            None => random.percent(INTERVAL, 79, 100),
-        };
-        self.next_ping = Some(now.mono + wait);
+        self.last = Some(now.mono);
+        self.mille = random.within(EARLIEST * 10, 1000);
     }
 
     /// A CR LF came between messages.
-    pub fn line_end(&mut self, now: Now, random: &mut Random) -> LineEnd {
+    pub fn line_end(&mut self) -> LineEnd {
         if self.awaiting.take().is_some() {
             (self.pongs, self.ponged) = (true, true);
             // It may as well have been the first half of a ping; then the second half must not wait for a third.
             self.half_ping = true;
-            self.schedule(now, random);
             return LineEnd::Pong;
         }
         self.half_ping = !self.half_ping;
@@ -83,12 +83,22 @@ impl KeepAlive {
         self.pongs
     }
 
-    /// When a ping is due, or a pong overdue.
-    pub fn deadline(&self) -> Option<(Duration, bool)> {
-        match (self.awaiting, self.next_ping) {
-            (Some(at), _) if self.pongs => Some((at, true)),
-            (_, next) => next.map(|at| (at, false)),
+    /// Whether a ping has not been answered yet that will be.
+    pub fn is_in_doubt(&self) -> bool {
+        self.pongs && self.awaiting.is_some()
+    }
+
+    /// When a ping is due, or a pong overdue. `longest` is our own interval, for a server that names none.
+    pub fn deadline(&self, longest: Duration) -> Option<(Duration, bool)> {
+        match self.awaiting {
+            Some(at) if self.pongs => Some((at, true)),
+            _ => self.after(longest, self.mille).map(|at| (at, false)),
         }
+    }
+
+    fn after(&self, longest: Duration, mille: u32) -> Option<Duration> {
+        let interval = self.flow_timer.unwrap_or(longest);
+        Some(self.last? + interval.saturating_mul(mille) / 1000)
     }
 
     /// Whether a pong is overdue.
@@ -97,19 +107,44 @@ impl KeepAlive {
     }
 
     /// Whether a ping must go out now.
-    pub fn ping_due(&mut self, now: Now, random: &mut Random) -> bool {
-        if self.next_ping.is_none_or(|at| at > now.mono) || (self.pongs && self.awaiting.is_some()) {
-            return false;
-        }
+    pub fn is_due(&self, now: Now, longest: Duration) -> bool {
+        self.deadline(longest).is_some_and(|(at, pong)| !pong && at <= now.mono)
+    }
+
+    /// Whether a ping may go out now along with something else, so that the radio wakes up once.
+    pub fn may_ping(&self, now: Now, longest: Duration) -> bool {
+        !self.is_in_doubt() && self.after(longest, EARLIEST * 10).is_some_and(|at| at <= now.mono)
+    }
+
+    /// A ping goes out.
+    pub fn ping(&mut self, now: Now, random: &mut Random) {
         self.awaiting = Some(now.mono + PONG_WITHIN);
         self.schedule(now, random);
-        true
+    }
+
+    /// There is reason to doubt the flow: a ping goes out if none is under way, and the answer has a shorter time. Whether it
+    /// is to be sent. A pong that was overdue may only not have been read: it gets the time too.
+    pub fn probe(&mut self, now: Now, random: &mut Random) -> bool {
+        let until = now.mono + PROBED_WITHIN;
+        match self.awaiting {
+            Some(at) if at > now.mono => {
+                self.awaiting = Some(at.min(until));
+                false
+            }
+            _ => {
+                self.ping(now, random);
+                self.awaiting = Some(until);
+                true
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OURS: Duration = Duration::from_secs(120);
 
     fn at(seconds: u64) -> Now {
         Now { mono: Duration::from_secs(seconds), wall: Duration::ZERO }
@@ -118,33 +153,56 @@ mod tests {
     #[test]
     fn a_ping_goes_out_in_the_flow_timers_time_out_16() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
-        assert_eq!(alive.deadline(), None);
+        assert_eq!(alive.deadline(OURS), None);
         alive.start(at(0), &mut random, Some(30), true);
-        let (due, _) = alive.deadline().unwrap();
+        let (due, _) = alive.deadline(OURS).unwrap();
         assert!((Duration::from_secs(24)..=Duration::from_secs(30)).contains(&due));
-        assert!(alive.ping_due(at(30), &mut random));
-        assert_eq!(alive.deadline(), Some((Duration::from_secs(40), true)));
+        assert!(alive.is_due(at(30), OURS) && !alive.may_ping(at(23), OURS) && alive.may_ping(at(24), OURS));
+        alive.ping(at(30), &mut random);
+        assert_eq!(alive.deadline(OURS), Some((Duration::from_secs(40), true)));
         assert!(alive.is_overdue(at(40)));
+    }
+
+    #[test]
+    fn a_refresh_does_not_put_the_next_ping_off_out_16() {
+        let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
+        alive.start(at(0), &mut random, Some(30), true);
+        alive.start(at(20), &mut random, Some(30), true);
+        assert!(alive.is_due(at(30), OURS));
+        alive.start(at(22), &mut random, Some(10), true);
+        assert!(alive.is_due(at(22), OURS), "a shorter one counts at once");
     }
 
     #[test]
     fn a_pong_is_expected_only_of_who_gives_one_out_19() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
         alive.start(at(0), &mut random, None, false);
-        assert!(alive.ping_due(at(120), &mut random));
+        alive.ping(at(120), &mut random);
         assert!(!alive.is_overdue(at(1000)));
-        assert_eq!(alive.line_end(at(121), &mut random), LineEnd::Pong);
-        assert!(alive.ping_due(at(300), &mut random));
+        assert_eq!(alive.line_end(), LineEnd::Pong);
+        alive.ping(at(300), &mut random);
         assert!(alive.is_overdue(at(310)));
     }
 
     #[test]
-    fn two_line_ends_are_a_ping_out_20() {
+    fn a_probe_shortens_the_wait_for_a_pong() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
-        assert_eq!(alive.line_end(at(0), &mut random), LineEnd::Half);
-        assert_eq!(alive.line_end(at(0), &mut random), LineEnd::Ping);
-        assert_eq!(alive.line_end(at(0), &mut random), LineEnd::Half);
+        alive.start(at(0), &mut random, None, true);
+        assert!(alive.probe(at(10), &mut random));
+        assert!(alive.is_overdue(at(14)));
+        alive.line_end();
+        alive.ping(at(20), &mut random);
+        assert!(!alive.probe(at(21), &mut random), "one is under way");
+        assert!(!alive.is_overdue(at(24)) && alive.is_overdue(at(25)));
+    }
+
+    #[test]
+    fn two_line_ends_are_a_ping_out_20() {
+        let mut alive = KeepAlive::default();
+        assert_eq!(alive.line_end(), LineEnd::Half);
+        assert_eq!(alive.line_end(), LineEnd::Ping);
+        assert_eq!(alive.line_end(), LineEnd::Half);
         alive.message();
-        assert_eq!(alive.line_end(at(0), &mut random), LineEnd::Half);
+        assert_eq!(alive.line_end(), LineEnd::Half);
     }
 }

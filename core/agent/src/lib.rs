@@ -33,18 +33,20 @@ mod peers;
 mod random;
 mod receipts;
 mod received;
+mod redirects;
 mod registration;
 mod request;
 mod server;
 mod spaces;
 mod time;
+mod timing;
 mod transactions;
 
 pub use account::{Account, InvalidAccount};
-pub use agent::{Agent, Output};
+pub use agent::{Agent, Connect, Output};
 pub use content::{Content, Envelope, File, Piece, ReceiptsWanted, Text};
 pub use event::{
-    BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, InvalidMessageId, LostReason,
+    BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, Gruus, InvalidMessageId, LostReason,
     MessageFailure, MessageId, OutgoingState, RegistrationChange, RegistrationFailure, Ticket, UnknownReason,
 };
 pub use message::{NewMessage, RestoreRefused, SendRefused, StoredMessage};
@@ -52,3 +54,4 @@ pub use peers::PeerFacts;
 pub use receipts::{Receipt, ReceiptFor, ReceiptKind};
 pub use received::{AnswerWith, ReceivedMessage};
 pub use time::{Deadline, Now, Reason};
+pub use timing::Timing;

@@ -29,6 +29,9 @@ const MAX_MESSAGES: usize = 10_000;
 /// Most messages under way at once: 10,000 a second over a round trip of 100 ms. Beyond it they wait with us, where a lost
 /// connection does not make their fate unknown.
 const MAX_UNDER_WAY: usize = 1000;
+/// How often a message is sent again whose answer was lost with its connection: one that brings its server down each time
+/// must not do it for ever.
+const MAX_RESENDS: u8 = 3;
 /// Longest time that a 503 with Retry-After holds back everything. It should be the server that speaks (RFC 3261
 /// §21.5.4), but a careless proxy passes on what a recipient said, and that must not silence the phone.
 const MAX_HOLD: Duration = Duration::from_secs(300);
@@ -52,6 +55,7 @@ pub(crate) struct Outbox {
 #[derive(Clone, Copy)]
 pub(crate) struct Leaving<'a> {
     pub account: &'a Account,
+    pub proxy: Option<&'a Uri<'static>>,
     pub service_route: &'a [Uri<'static>],
     pub local: SocketAddr,
 }
@@ -147,7 +151,7 @@ impl Outbox {
     ) -> Option<(String, Bytes)> {
         let item = self.items.get_mut(id)?;
         let branch = random.branch();
-        let heading = Heading::new(leaving.account, leaving.service_route, &item.target);
+        let heading = Heading::new(leaving.proxy, leaving.service_route, &item.target);
         // Its body is that of the request, for auth-int.
         let body = item.body(leaving.account, id);
         let target = Target { method: "MESSAGE", uri: heading.target.as_str(), body: &body };
@@ -185,10 +189,17 @@ impl Outbox {
                 Err(problem) => failed(problem.into()),
             },
             408 => OutgoingState::Unknown { why: UnknownReason::NoAnswer, status: Some(status) },
+            // The first copy of a message that was sent again is with its recipient still (RFC 3261 §8.2.2.2).
+            482 if item.resends > 0 => {
+                if item.may_go_again() {
+                    return Some(Outcome::Again);
+                }
+                OutgoingState::Unknown { why: UnknownReason::ConnectionLost, status: Some(status) }
+            }
             600..=699 => failed(MessageFailure::Declined { status, reason, retry_after }),
             code => {
                 if (300..=399).contains(&code) {
-                    item.take_targets(message);
+                    item.redirects.take(message);
                 }
                 let mut refused_types = None;
                 if code == 415 {
@@ -243,12 +254,33 @@ impl Outbox {
         Some(Ended { to: item.message.to, kind: item.message.kind, state, branch: item.branch })
     }
 
-    /// Messages of which bytes may have left, in the order in which they were taken over.
+    /// The connection is gone that the message left on, and the answer with it: it waits for another, before all later ones to
+    /// its recipient, and leaves with the same Message-ID, Call-ID, From tag and CSeq, by which it is known again (MSG-15). Not
+    /// without end, and not what is stale by then; whether it may.
+    pub fn send_again(&mut self, id: &MessageId) -> bool {
+        let Some(item) = self.items.get_mut(id).filter(|item| item.message.kind != Kind::Composing) else {
+            return false;
+        };
+        if !item.may_go_again() {
+            return false;
+        }
+        item.branch = None;
+        self.under_way.remove(id);
+        self.lanes.again(item.order, *id);
+        true
+    }
+
+    /// Whether nothing of a message was sent before.
+    pub fn is_first(&self, id: &MessageId) -> bool {
+        self.items.get(id).is_some_and(|item| !item.may_have_left)
+    }
+
+    /// Messages of which bytes may have left and whose answer is awaited, in the order in which they were taken over.
     pub fn under_way(&self) -> Vec<MessageId> {
         self.in_order(|item| item.branch.is_some())
     }
 
-    /// Messages that are kept and of which no byte has left.
+    /// Messages that are kept and wait for a connection or for others to the same recipient.
     pub fn waiting(&self) -> Vec<MessageId> {
         let mut found = self.in_order(|item| item.branch.is_none());
         found.retain(|id| !self.is_held(id));

@@ -43,10 +43,14 @@ impl Random {
         format!("z9hG4bK{}", self.hex(12))
     }
 
+    /// A number from `low` to `high`, both possible; `high` is below 2^32 - 1.
+    pub fn within(&mut self, low: u32, high: u32) -> u32 {
+        low + self.0.next_u32() % (high.saturating_sub(low) + 1)
+    }
+
     /// A duration from `low` to `high` percent of `whole`.
     pub fn percent(&mut self, whole: Duration, low: u32, high: u32) -> Duration {
-        let span = u64::from(high.saturating_sub(low)) * 10 + 1;
-        let mille = u64::from(low) * 10 + u64::from(self.0.next_u32()) % span;
+        let mille = u64::from(self.within(low * 10, high * 10));
         Duration::from_millis((whole.as_millis() as u64).saturating_mul(mille) / 1000)
     }
 }

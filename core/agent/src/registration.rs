@@ -1,57 +1,77 @@
-//! The binding at the registrar: made, renewed, removed (RFC 3261 §10.2, RFC 5626 §4.2).
+//! The binding of one flow at the registrar: made, renewed, removed (RFC 3261 §10.2, RFC 5626 §4.2).
 
+mod answer;
 mod granted;
 
 use crate::account::Account;
-use crate::event::{RegistrationChange, RegistrationFailure};
+use crate::event::{Gruus, RegistrationChange, RegistrationFailure};
 use crate::random::Random;
+use crate::redirects::Redirects;
 use crate::request::{ALLOW, Draft, Heading, Identifiers, with_answers};
 use crate::spaces::{Attempt, Spaces};
 use crate::time::Now;
-use crate::transactions::Final;
 use aldis_sip::auth::Target;
-use aldis_sip::fields::{Contact, Expires, MinExpires};
-use aldis_sip::{Header, Method, NameAddr, Params, SipScheme, StatusCode, Uri};
+use aldis_sip::fields::{Contact, Expires};
+use aldis_sip::{FieldText, Header, Method, NameAddr, Params, SipScheme, Uri};
 use bytes::Bytes;
-use granted::Granted;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The flow's number in the Contact (OUT-03).
-const REG_ID: &str = "1";
-/// What REGISTER supports (OUT-02, RT-01).
-const SUPPORTED_BY_REGISTER: &str = "path, outbound, gruu";
+pub(crate) use answer::Next;
+
 /// A refresh comes at least this long before the expiry, or at half of a short one (REG-10).
 const REFRESH_MARGIN: Duration = Duration::from_secs(32);
-/// Longest time that is waited for a registrar that cannot serve: base and cap of OUT-09.
-const RETRY_BASE: Duration = Duration::from_millis(500);
-const RETRY_CAP: Duration = Duration::from_secs(1800);
 
-/// The registration of one account over one flow.
+/// The registration of one account over one of its flows.
 pub(crate) struct Registration {
-    /// What the app asked for.
+    /// Whether there is to be one.
     pub wanted: bool,
+    /// Which of the account's flows it is (OUT-03): the reg-id counts from 1.
+    slot: usize,
     identifiers: Identifiers,
     attempt: Attempt,
     phase: Phase,
     /// What the registrar holds of us, as far as we know.
     bound: Option<Bound>,
-    /// A Contact of a lost connection that the registrar may still hold beside the new one.
+    /// A Contact of a connection that is gone, or going, which the registrar may hold beside the new one.
     stale: Option<Uri<'static>>,
-    /// Not after a 439 (OUT-06).
-    offers_outbound: bool,
+    offers: Offers,
     /// The expiry asked for, in seconds; a 423 raises it.
     expires: u32,
     raised: bool,
+    /// What the registrar holds is to be replaced now: something of it has changed.
+    renew: bool,
+    /// Refusals in a row that can pass (OUT-09).
     failures: u32,
+    redirects: Redirects,
+}
+
+/// What REGISTER says that it supports (OUT-02, RT-01).
+#[derive(Clone, Copy, Debug)]
+struct Offers {
+    path: bool,
+    /// Not after a 439 (OUT-06).
+    outbound: bool,
+    gruu: bool,
 }
 
 #[derive(Debug)]
 enum Phase {
     Idle,
-    Pending { branch: String, removal: bool, contact: Uri<'static> },
-    Registered { refresh_at: Duration },
-    Waiting { at: Duration },
+    Pending {
+        removal: bool,
+        contact: Uri<'static>,
+    },
+    /// To be renewed between the two moments.
+    Registered {
+        refresh_from: Duration,
+        refresh_at: Duration,
+    },
+    /// To be tried again; the registrar may have said when.
+    Waiting {
+        at: Duration,
+        asked: bool,
+    },
     Refused(RegistrationFailure),
 }
 
@@ -63,40 +83,25 @@ struct Bound {
     until: Duration,
     /// The Route of later requests, behind the account's proxy (RT-07).
     service_route: Vec<Uri<'static>>,
-}
-
-/// What is to be done after a response or a loss.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Nothing but to tell.
-    Tell(RegistrationChange),
-    /// Nothing at all; what is due then says more.
-    Nothing,
-    /// The same request again, with another CSeq.
-    Again,
-    /// It is done: the binding is there, pings may start with this Flow-Timer.
-    Bound { change: RegistrationChange, flow_timer: Option<u32>, pongs: bool },
-}
-
-/// `min(cap, base * 2^failures)`, of which a random 50 to 100 % is waited (RFC 5626 §4.5).
-pub(crate) fn back_off(random: &mut Random, failures: u32) -> Duration {
-    let whole = RETRY_BASE.saturating_mul(2u32.saturating_pow(failures.min(20))).min(RETRY_CAP);
-    random.percent(whole, 50, 100)
+    gruus: Gruus,
 }
 
 impl Registration {
-    pub fn new(account: &Account, random: &mut Random) -> Self {
+    pub fn new(account: &Account, slot: usize, random: &mut Random) -> Self {
         Registration {
             wanted: false,
+            slot,
             identifiers: Identifiers { cseq: 0, ..Identifiers::new(random) },
             attempt: Attempt::default(),
             phase: Phase::Idle,
             bound: None,
             stale: None,
-            offers_outbound: true,
+            offers: Offers { path: true, outbound: true, gruu: true },
             expires: account.expires,
             raised: false,
+            renew: false,
             failures: 0,
+            redirects: Redirects::default(),
         }
     }
 
@@ -111,8 +116,17 @@ impl Registration {
         self.bound.is_some()
     }
 
+    /// Whether the binding is one of RFC 5626; `None` without a binding.
+    pub fn outbound(&self) -> Option<bool> {
+        self.bound.as_ref().map(|bound| bound.outbound)
+    }
+
     pub fn is_pending(&self) -> bool {
         matches!(self.phase, Phase::Pending { .. })
+    }
+
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// Why the registrar will not have us, if it said so for good.
@@ -123,15 +137,28 @@ impl Registration {
         }
     }
 
-    /// The app asks anew: what was refused for good is tried again.
-    pub fn want(&mut self) {
-        self.wanted = true;
+    /// The app asks anew: what was refused for good is tried again, and nothing is waited for.
+    pub fn try_again(&mut self) {
         if matches!(self.phase, Phase::Refused(_) | Phase::Waiting { .. }) {
             self.phase = Phase::Idle;
         }
     }
 
-    /// The app wants it no longer. Whether that is all, and `Unregistered` to be told.
+    /// What the registrar holds is to be replaced in place (same instance, reg-id and Call-ID), once nothing is pending.
+    pub fn renew(&mut self) {
+        self.renew = true;
+        if matches!(self.phase, Phase::Waiting { .. }) {
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// Another expiry to ask for, in seconds.
+    pub fn set_expires(&mut self, seconds: u32) {
+        self.expires = seconds;
+        self.renew();
+    }
+
+    /// It is wanted no longer. Whether that is all, and `Unregistered` to be told.
     pub fn unwant(&mut self) -> bool {
         let had = self.wanted || self.bound.is_some();
         self.wanted = false;
@@ -157,40 +184,74 @@ impl Registration {
         self.bound.as_ref().map_or(&[], |bound| &bound.service_route)
     }
 
+    /// The URIs that reach this device from anywhere, while the registration that gave them lasts (RT-04).
+    pub fn gruus(&self) -> Option<&Gruus> {
+        self.bound.as_ref().map(|bound| &bound.gruus)
+    }
+
     /// When something is due by itself.
     pub fn deadline(&self) -> Option<Duration> {
         match self.phase {
-            Phase::Registered { refresh_at } => Some(refresh_at),
-            Phase::Waiting { at } => Some(at),
+            Phase::Registered { refresh_at: at, .. } | Phase::Waiting { at, .. } if self.wanted => Some(at),
             _ => None,
         }
     }
 
-    /// Whether a REGISTER should go out now: `Some(removal)`.
+    /// Whether a REGISTER must go out now: `Some(removal)`.
     pub fn due(&self, now: Now) -> Option<bool> {
         match (&self.phase, self.wanted) {
             (Phase::Pending { .. }, _) => None,
             (Phase::Idle, true) => Some(false),
-            (Phase::Registered { refresh_at: at } | Phase::Waiting { at }, true) => {
-                (*at <= now.mono).then_some(false)
+            (Phase::Registered { refresh_at: at, .. }, true) => {
+                (self.renew || *at <= now.mono).then_some(false)
             }
+            (Phase::Waiting { at, .. }, true) => (*at <= now.mono).then_some(false),
             (Phase::Refused(_), true) => None,
             (_, false) => self.bound.is_some().then_some(true),
         }
+    }
+
+    /// Whether a refresh may go out now along with something else, so that the radio wakes up once (REG-11).
+    pub fn may_refresh(&self, now: Now) -> bool {
+        self.wanted
+            && matches!(self.phase, Phase::Registered { refresh_from, .. } if refresh_from <= now.mono)
     }
 
     /// The flow is gone. What was registered over it counts no longer; whether `Unregistered` is to be told because that
     /// was wanted.
     pub fn flow_lost(&mut self) -> bool {
         let had = self.bound.is_some() || self.is_pending();
-        if let Some(bound) = self.bound.take() {
-            // With outbound the new flow replaces the binding (OUT-08); without, the old one would stay until it expires.
-            self.stale = (!bound.outbound).then_some(bound.contact);
+        self.binding_lost();
+        match self.phase {
+            Phase::Refused(_) | Phase::Waiting { asked: true, .. } => {}
+            _ => self.phase = Phase::Idle,
         }
+        had && !self.wanted
+    }
+
+    /// The flow of the binding is gone, while another one is being registered in its place.
+    pub fn binding_lost(&mut self) {
+        self.keep_stale();
+        self.bound = None;
+        if matches!(self.phase, Phase::Registered { .. }) {
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// Another flow takes the place of the one that is up, which still serves meanwhile: the next REGISTER goes over the new
+    /// one, at once. Nobody waits any more for the answer to one that is under way.
+    pub fn moved(&mut self) {
+        self.keep_stale();
         if !matches!(self.phase, Phase::Refused(_)) {
             self.phase = Phase::Idle;
         }
-        had && !self.wanted
+    }
+
+    /// With outbound the new flow replaces the binding (OUT-08); without, the old one would stay until it expires.
+    fn keep_stale(&mut self) {
+        if let Some(bound) = self.bound.as_ref().filter(|bound| !bound.outbound) {
+            self.stale = Some(bound.contact.clone());
+        }
     }
 
     /// Writes a REGISTER; each call is a new request (REG-03).
@@ -206,27 +267,17 @@ impl Registration {
             self.attempt = Attempt::default();
             self.raised = false;
         }
+        self.renew = false;
         self.identifiers.cseq += 1;
         let branch = random.branch();
         let target = account.registrar();
-        let sips = account.address_of_record.scheme() == aldis_sip::Scheme::Sips;
-        let scheme = if sips { SipScheme::Sips } else { SipScheme::Sip };
-        let host = local.ip().to_canonical().to_string();
-        let contact = Uri::sip(scheme, Some(&account.contact_user()), &host, Some(local.port()))
-            .unwrap_or_else(|_| account.address_of_record.clone());
+        let contact = self.contact(account, local);
         let expires = if removal { 0 } else { self.expires };
-        let mut params = Params::none();
-        let instance = format!("<urn:uuid:{}>", account.instance);
-        let mut pairs = vec![("expires", expires.to_string()), ("+sip.instance", instance)];
-        if self.offers_outbound {
-            pairs.push(("reg-id", REG_ID.into()));
-        }
-        for (name, value) in pairs {
-            params = params.clone().with(name, Some(&value)).unwrap_or(params);
-        }
-        let ours = Contact::Address(NameAddr::new(contact.clone()).with_params(params));
+        let ours = Contact::Address(
+            NameAddr::new(contact.clone()).with_params(self.contact_params(account, expires)),
+        );
         // A Service-Route is not for REGISTER (RT-08).
-        let heading = Heading::new(account, &[], &target);
+        let heading = Heading::new(account.route_of(self.slot), &[], &target);
         let mut writer = Draft {
             account,
             method: Method::Register,
@@ -239,19 +290,43 @@ impl Registration {
         }
         .write()
         .field(Header::Contact, &ours);
-        if let Some(stale) = self.stale.as_ref().filter(|stale| !removal && !stale.equivalent(&contact)) {
+        if let Some(stale) = self.stale.as_ref().filter(|stale| !stale.equivalent(&contact)) {
             let gone = Params::none().with("expires", Some("0")).unwrap_or_default();
             writer = writer.field(Header::Contact, &NameAddr::new(stale.clone()).with_params(gone));
         }
-        let supported = if self.offers_outbound { SUPPORTED_BY_REGISTER } else { "path, gruu" };
-        writer = writer
-            .field(Header::Expires, &Expires(expires))
-            .literal(Header::Supported, supported)
-            .literal(Header::Allow, ALLOW);
+        writer = writer.field(Header::Expires, &Expires(expires));
+        if let Some(supported) = self.offers.text() {
+            writer = writer.field(Header::Supported, &supported);
+        }
+        writer = writer.literal(Header::Allow, ALLOW);
         let target = Target { method: "REGISTER", uri: heading.target.as_str(), body: b"" };
         let answers = spaces.answers(account, random, &mut self.attempt, target);
-        self.phase = Phase::Pending { branch: branch.clone(), removal, contact };
+        self.phase = Phase::Pending { removal, contact };
         (branch, with_answers(writer, &answers).finish(b""))
+    }
+
+    fn contact(&self, account: &Account, local: SocketAddr) -> Uri<'static> {
+        let sips = account.address_of_record.scheme() == aldis_sip::Scheme::Sips;
+        let scheme = if sips { SipScheme::Sips } else { SipScheme::Sip };
+        let host = local.ip().to_canonical().to_string();
+        Uri::sip(scheme, Some(&account.contact_user()), &host, Some(local.port()))
+            .unwrap_or_else(|_| account.address_of_record.clone())
+    }
+
+    fn contact_params(&self, account: &Account, expires: u32) -> Params<'static> {
+        let instance = format!("<urn:uuid:{}>", account.instance);
+        let mut pairs = vec![("expires", expires.to_string()), ("+sip.instance", instance)];
+        if self.offers.outbound {
+            pairs.push(("reg-id", self.reg_id()));
+        }
+        pairs.into_iter().fold(Params::none(), |params, (name, value)| {
+            params.clone().with(name, Some(&value)).unwrap_or(params)
+        })
+    }
+
+    /// The flow's number in the Contact: the same one at each start (OUT-03).
+    fn reg_id(&self) -> String {
+        (self.slot + 1).to_string()
     }
 
     /// What to tell when a REGISTER goes out the first time of an attempt.
@@ -263,118 +338,9 @@ impl Registration {
         }
     }
 
-    /// A final response to our REGISTER.
-    pub fn response(
-        &mut self,
-        account: &Account,
-        spaces: &mut Spaces,
-        random: &mut Random,
-        response: Final<'_>,
-    ) -> Next {
-        let Final { now, message, status, reason } = response;
-        let Phase::Pending { removal, contact, .. } = &self.phase else { return Next::Nothing };
-        let (removal, asked) = (*removal, contact.clone());
-        if !self.wanted && !removal && !status.is_success() {
-            // The app has changed its mind meanwhile. A binding from before is removed next.
-            self.phase = Phase::Idle;
-            return match self.bound {
-                Some(_) => Next::Nothing,
-                None => Next::Tell(RegistrationChange::Unregistered),
-            };
-        }
-        match status.code() {
-            200..=299 => {
-                spaces.confirmed(&self.attempt, message);
-                if removal {
-                    self.phase = Phase::Idle;
-                    self.bound = None;
-                    return Next::Tell(RegistrationChange::Unregistered);
-                }
-                match Granted::read(account, message, &asked, self.expires) {
-                    Some(granted) => self.accepted(now, random, granted),
-                    None => {
-                        // Not registered any more, if we were (REG-09).
-                        self.bound = None;
-                        self.failed(now, random, false, RegistrationFailure::NoBinding, status, None)
-                    }
-                }
-            }
-            401 | 407 => match spaces.challenged(account, &mut self.attempt, message, &Method::Register) {
-                Ok(()) => Next::Again,
-                Err(problem) => self.refused(removal, problem.into(), status),
-            },
-            423 => {
-                let least = message.get::<MinExpires>().ok().flatten().map(|MinExpires(seconds)| seconds);
-                match least.filter(|least| *least > self.expires && !self.raised && !removal) {
-                    Some(least) => {
-                        self.expires = least;
-                        self.raised = true;
-                        Next::Again
-                    }
-                    None => self.failed(now, random, removal, RegistrationFailure::Interval, status, None),
-                }
-            }
-            439 if self.offers_outbound => {
-                self.offers_outbound = false;
-                Next::Again
-            }
-            403 => self.refused(removal, RegistrationFailure::Forbidden { reason: reason.into() }, status),
-            404 => self.refused(removal, RegistrationFailure::UnknownUser { reason: reason.into() }, status),
-            _ => {
-                let why = RegistrationFailure::Unavailable { status, reason: reason.into() };
-                self.failed(now, random, removal, why, status, response.retry_after())
-            }
-        }
-    }
-
-    fn accepted(&mut self, now: Now, random: &mut Random, granted: Granted) -> Next {
-        let Granted { contact, expires_in, requires_outbound, service_route, flow_timer, pongs } = granted;
-        let outbound = self.offers_outbound && requires_outbound;
-        let until = now.mono + expires_in;
-        self.bound = Some(Bound { contact: contact.clone(), outbound, until, service_route });
-        self.stale = None;
-        self.failures = 0;
-        self.phase = Phase::Registered { refresh_at: now.mono + refresh_in(expires_in, random) };
-        let change = RegistrationChange::Registered { expires_in, contact, outbound };
-        Next::Bound { change, flow_timer, pongs }
-    }
-
-    /// A refusal that stays until the app acts.
-    fn refused(&mut self, removal: bool, why: RegistrationFailure, status: StatusCode) -> Next {
-        self.bound = None;
-        if removal {
-            // It cannot be removed; it will expire.
-            self.phase = Phase::Idle;
-            return Next::Tell(RegistrationChange::Unregistered);
-        }
-        self.phase = Phase::Refused(why.clone());
-        Next::Tell(RegistrationChange::Failed { why, status: Some(status), retry_in: None })
-    }
-
-    /// A failure that can pass.
-    fn failed(
-        &mut self,
-        now: Now,
-        random: &mut Random,
-        removal: bool,
-        why: RegistrationFailure,
-        status: StatusCode,
-        after: Option<Duration>,
-    ) -> Next {
-        if removal {
-            self.bound = None;
-            self.phase = Phase::Idle;
-            return Next::Tell(RegistrationChange::Unregistered);
-        }
-        self.failures = self.failures.saturating_add(1);
-        let retry_in = match after {
-            // "Now" (REG-17), but not again and again.
-            Some(after) if after.is_zero() && self.failures == 1 => after,
-            Some(after) if !after.is_zero() => after,
-            _ => back_off(random, self.failures),
-        };
-        self.phase = Phase::Waiting { at: now.mono + retry_in };
-        Next::Tell(RegistrationChange::Failed { why, status: Some(status), retry_in: Some(retry_in) })
+    /// The next place that 3xx named, if the one before could not be reached.
+    pub fn next_redirect(&mut self, account: &Account) -> Option<Uri<'static>> {
+        self.redirects.next(&account.registrar())
     }
 
     /// Gives up waiting for the answer to a removal. Whether there was something to wait for.
@@ -383,22 +349,35 @@ impl Registration {
         self.phase = Phase::Idle;
         had
     }
+}
 
-    pub fn pending_branch(&self) -> Option<&str> {
-        match &self.phase {
-            Phase::Pending { branch, .. } => Some(branch),
-            _ => None,
-        }
+impl Offers {
+    fn text(self) -> Option<FieldText<'static>> {
+        let tags = [("path", self.path), ("outbound", self.outbound), ("gruu", self.gruu)];
+        let tags: Vec<_> = tags.into_iter().filter_map(|(tag, offered)| offered.then_some(tag)).collect();
+        FieldText::new(tags.join(", ")).ok().filter(|_| !tags.is_empty())
+    }
+
+    /// Leaves out what a 420 names; whether anything changed.
+    fn without(&mut self, tag: &str) -> bool {
+        let offered = match tag.to_ascii_lowercase().as_str() {
+            "path" => &mut self.path,
+            "outbound" => &mut self.outbound,
+            "gruu" => &mut self.gruu,
+            _ => return false,
+        };
+        std::mem::replace(offered, false)
     }
 }
 
-/// When to refresh: a random 80 to 90 % of the time granted (REG-11), at least 32 s before its end, at half of it if it
-/// is 64 s or less (REG-10).
-fn refresh_in(granted: Duration, random: &mut Random) -> Duration {
+/// The first moment for a refresh and the one at which it must go: from 80 % of the time granted to a random part of it
+/// up to 90 % (REG-11), at least 32 s before its end, at half of it if it is 64 s or less (REG-10).
+fn refresh_in(granted: Duration, random: &mut Random) -> (Duration, Duration) {
     if granted <= 2 * REFRESH_MARGIN {
-        return granted / 2;
+        return (granted / 2, granted / 2);
     }
-    random.percent(granted, 80, 90).min(granted - REFRESH_MARGIN)
+    let latest = random.percent(granted, 80, 90).min(granted - REFRESH_MARGIN);
+    (random.percent(granted, 80, 80).min(latest), latest)
 }
 
 #[cfg(test)]
@@ -410,20 +389,12 @@ mod tests {
         let mut random = Random::new([3; 32]);
         let seconds = Duration::from_secs;
         for _ in 0..200 {
-            let hour = refresh_in(seconds(3600), &mut random);
+            let (earliest, hour) = refresh_in(seconds(3600), &mut random);
+            assert_eq!(earliest, seconds(2880));
             assert!((seconds(2880)..=seconds(3240)).contains(&hour));
-            assert!(refresh_in(seconds(100), &mut random) <= seconds(68));
-            assert_eq!(refresh_in(seconds(60), &mut random), seconds(30));
-            assert_eq!(refresh_in(seconds(1), &mut random), Duration::from_millis(500));
-        }
-    }
-
-    #[test]
-    fn waiting_doubles_and_is_capped_out_09() {
-        let mut random = Random::new([3; 32]);
-        for (failures, whole) in [(1, 1.0), (4, 8.0), (11, 1024.0), (12, 1800.0), (4_000_000_000, 1800.0)] {
-            let waited = back_off(&mut random, failures).as_secs_f64();
-            assert!((whole * 0.499..=whole).contains(&waited), "{failures}: {waited}");
+            assert!(refresh_in(seconds(100), &mut random).1 <= seconds(68));
+            assert_eq!(refresh_in(seconds(60), &mut random), (seconds(30), seconds(30)));
+            assert_eq!(refresh_in(seconds(1), &mut random).1, Duration::from_millis(500));
         }
     }
 }

@@ -34,10 +34,10 @@ pub(crate) struct Heading {
 }
 
 impl Heading {
-    /// To `target`, through the account's proxy and then `service_route` (RT-08).
-    pub fn new(account: &Account, service_route: &[Uri<'static>], target: &Uri<'static>) -> Self {
+    /// To `target`, through the flow's proxy and then `service_route` (RT-08).
+    pub fn new(proxy: Option<&Uri<'static>>, service_route: &[Uri<'static>], target: &Uri<'static>) -> Self {
         let sips = target.scheme() == Scheme::Sips;
-        let through = account.route.iter().chain(service_route);
+        let through = proxy.into_iter().chain(service_route);
         let mut routes: Vec<_> = through.map(|uri| if sips { secured(uri) } else { uri.clone() }).collect();
         match routes.first().cloned() {
             // A strict router: its URI is the Request-URI, and the target comes last.

@@ -242,7 +242,7 @@ impl Spaces {
     fn is_own(&self, account: &Account, realm: &str) -> bool {
         account.realms.as_ref().is_some_and(|realms| realms.iter().any(|own| own == realm))
             || account.address_of_record.host().is_some_and(|host| host.eq_ignore_ascii_case(realm))
-            || account.identity.to_string().eq_ignore_ascii_case(realm)
+            || account.is_proxy(realm)
             || self.known.iter().any(|(key, space)| key.1 == realm && space.for_register)
     }
 

@@ -3,7 +3,7 @@
 use crate::net::{ConnectRequest, Deadlines, Host, Resolver, Revocation, Route, TlsOptions, TlsVersion};
 use crate::policy_file::PolicyFile;
 use crate::trace::Trace;
-use aldis_agent::{Account, InvalidAccount};
+use aldis_agent::{Account, InvalidAccount, Timing};
 use aldis_sip::{ReferenceIdentity, Secret, Uri};
 use aldis_trust::{Anchors, ClientCertificate, Crl, Policy};
 use std::net::SocketAddr;
@@ -22,6 +22,9 @@ pub struct Config {
     pub(crate) crls: Vec<Arc<Crl>>,
     pub(crate) revocation: Arc<Revocation>,
     pub(crate) trace: Option<Trace>,
+    /// The port of each proxy, if one was given.
+    proxy_ports: Vec<Option<u16>>,
+    policy_file: Option<PolicyFile>,
 }
 
 /// Why something cannot be part of a configuration.
@@ -64,6 +67,8 @@ impl Config {
             crls: Vec::new(),
             revocation: Arc::default(),
             trace: None,
+            proxy_ports: Vec::new(),
+            policy_file: None,
         })
     }
 
@@ -89,21 +94,48 @@ impl Config {
     }
 
     /// Sends everything through this outbound proxy, `host` or `host:port`. The user trusts it: *its host becomes the
-    /// identity* that the server must prove.
+    /// identity* that the server must prove. Given several times it is a set of up to four (RFC 5626 §4.2.1): a flow to each,
+    /// and every proxy proves its own host.
     ///
     /// # Errors
-    /// [`ConfigError`] if it is not of that form.
+    /// [`ConfigError`] if it is not of that form, or there are four already.
     pub fn proxy(mut self, proxy: &str) -> Result<Self, ConfigError> {
         let (host, port) = host_and_port(proxy)?;
         self.account = self.account.with_proxy(&host, port)?;
-        if matches!(self.route, Route::Discover { .. }) {
-            self.route = Route::Discover { port };
-        }
+        self.proxy_ports.push(port);
         Ok(self)
     }
 
+    /// How many connections are kept up at once, from 1 to 4, each with a binding of its own (RFC 5626): to the proxies in
+    /// turn, else to different servers of the domain where it has several. While one is down the others serve. One by default,
+    /// or one for each proxy; only one where the registrar does not speak outbound.
+    ///
+    /// # Errors
+    /// [`ConfigError`] outside 1 to 4.
+    pub fn flows(mut self, flows: usize) -> Result<Self, ConfigError> {
+        self.account = self.account.with_flows(flows)?;
+        Ok(self)
+    }
+
+    /// Other intervals of keep-alives and attempts than the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`] outside the ranges that [`Account::with_timing`] names.
+    pub fn timing(mut self, timing: Timing) -> Result<Self, ConfigError> {
+        self.account = self.account.with_timing(timing)?;
+        Ok(self)
+    }
+
+    /// Says of a message whose answer was lost with its connection that its fate is unknown, instead of sending it again on
+    /// the next one: for receivers that know no repetition, where twice is worse than not at all.
+    pub fn without_resending(mut self) -> Self {
+        self.account = self.account.without_resending();
+        self
+    }
+
     /// Connects to `host:port` instead of asking DNS for the domain. This says where, never whom to trust. May be
-    /// given several times; the addresses are tried in order.
+    /// given several times; the addresses are tried in order. As many as there are proxies, if those are several, are the
+    /// addresses of the proxies.
     ///
     /// # Errors
     /// [`ConfigError`] if it is not of that form.
@@ -144,7 +176,7 @@ impl Config {
         self
     }
 
-    /// What the administrator's file demands of the server of this account's identity (its domain, or its proxy: give that
+    /// What the administrator's file demands of the server of this account's identity (its domain, or each proxy: give those
     /// first), instead of what [`Config::trust`] and [`Config::revocation_lists`] were given before.
     pub fn policy_file(mut self, file: &PolicyFile) -> Self {
         let demanded = file.policy_for(self.account.identity());
@@ -154,6 +186,7 @@ impl Config {
             self.tls.min_version = TlsVersion::Tls13;
         }
         self.tls.require_post_quantum |= demanded.require_post_quantum;
+        self.policy_file = Some(file.clone());
         self
     }
 
@@ -257,13 +290,50 @@ impl Config {
     /// How a phone of this configuration connects, for a program that goes through the steps itself.
     pub fn connect_request(&self) -> ConnectRequest {
         let mut request = ConnectRequest::new(self.identity().clone(), Arc::new(self.policy.clone()));
-        request.route = self.route.clone();
+        request.route = self.route_of(0);
         request.resolver = self.resolver.clone();
         request.tls = self.tls.clone();
         request.deadlines = self.deadlines;
         request.crls = self.crls.clone();
         request.revocation = Some(self.revocation.clone());
         request
+    }
+
+    /// How each flow of a phone connects; what they learn of servers and of DNS they share.
+    pub(crate) fn connect_requests(&self) -> Vec<ConnectRequest> {
+        let first = self.connect_request();
+        let of = |slot: usize| {
+            let mut request = first.clone();
+            let identity = self.account.identity_of(slot);
+            if identity == self.identity() {
+                return request;
+            }
+            request.identity = identity.clone();
+            request.route = self.route_of(slot);
+            if let Some(file) = &self.policy_file {
+                let demanded = file.policy_for(identity);
+                request.policy = demanded.policy.clone();
+                request.crls = demanded.crls.clone();
+                if demanded.require_tls13 {
+                    request.tls.min_version = TlsVersion::Tls13;
+                }
+                request.tls.require_post_quantum |= demanded.require_post_quantum;
+            }
+            request
+        };
+        (0..self.account.flows()).map(of).collect()
+    }
+
+    fn route_of(&self, slot: usize) -> Route {
+        let proxies = self.proxy_ports.len();
+        let turn = slot.checked_rem(proxies).unwrap_or(0);
+        match &self.route {
+            Route::Given(places) if proxies > 1 && places.len() == proxies => {
+                Route::Given(places.get(turn).cloned().into_iter().collect())
+            }
+            Route::Given(places) => Route::Given(places.clone()),
+            Route::Discover { .. } => Route::Discover { port: self.proxy_ports.get(turn).copied().flatten() },
+        }
     }
 
     /// Whom the server must prove to be.
@@ -317,6 +387,26 @@ mod tests {
         assert!(matches!(&config.route, Route::Given(list) if list.len() == 2));
         let config = config.proxy("edge.example.test:5061").unwrap();
         assert_eq!(config.identity().to_string(), "edge.example.test");
+    }
+
+    #[test]
+    fn each_proxy_has_a_flow_of_its_own_with_its_own_identity_and_place_out_04() {
+        let config = Config::new("sip:alice@example.test").unwrap();
+        let two = config.proxy("a.example.test:5071").unwrap().proxy("b.example.test").unwrap();
+        let requests = two.connect_requests();
+        let facts: Vec<_> = requests.iter().map(|r| (r.identity.to_string(), r.route.clone())).collect();
+        let discover = |port| Route::Discover { port };
+        assert_eq!(
+            facts,
+            [("a.example.test".into(), discover(Some(5071))), ("b.example.test".into(), discover(None))]
+        );
+        assert!(Arc::ptr_eq(&requests[0].memory, &requests[1].memory));
+        let given = two.address("127.0.0.1:1").unwrap().address("127.0.0.1:2").unwrap();
+        for (slot, request) in given.connect_requests().iter().enumerate() {
+            assert!(
+                matches!(&request.route, Route::Given(one) if one.len() == 1 && usize::from(one[0].1) == slot + 1)
+            );
+        }
     }
 
     #[test]

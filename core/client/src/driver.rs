@@ -4,20 +4,25 @@
 use crate::config::Config;
 use crate::event::{Connected, ConnectionState, Event, Incoming, Trouble};
 use crate::link::{Arrival, Link};
-use crate::net::clock::{mono_now, wall_now};
-use crate::net::{ConnectFailure, ConnectRequest, Connection, NetworkChange, Route, connect};
+use crate::net::clock::{Alarm, SleepDetector, mono_now, wall_now};
+use crate::net::{
+    ConnectFailure, ConnectRequest, Connection, Fault, Host, NetworkChange, Route, SIPS_PORT, connect,
+};
 use crate::queue::Queue;
 use crate::trace::{Trace, Tracer};
 use crate::watch::Watch;
+use crate::wires::{Happening, Line, State, Wire, Wires};
 use aldis_agent::{
-    Agent, AnswerWith, BackOffReason, ConnectionChange, Event as AgentEvent, FlowId, LostReason, MessageId,
-    NewMessage, Now, OutgoingState, Output, ReceivedMessage, SendRefused, Ticket,
+    Agent, AnswerWith, BackOffReason, Connect, ConnectionChange, Event as AgentEvent, FlowId, LostReason,
+    MessageId, NewMessage, Now, OutgoingState, Output, ReceivedMessage, RegistrationChange,
+    RegistrationFailure, SendRefused, Ticket,
 };
-use aldis_sip::Secret;
+use aldis_sip::{Secret, StatusCode, Uri};
 use aldis_store::{Sequence, Store, StoreError, Stored};
 use aldis_trust::{Code, Verdict};
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +30,9 @@ use tokio::task::JoinSet;
 
 /// What a sender is told to wait when its message cannot be stored (MSG-09).
 const BUSY_RETRY: Duration = Duration::from_secs(30);
+
+/// Most of what has come already that is read before somebody is found silent (OUT-18).
+const READ_FIRST: usize = 64;
 
 /// What the app asks for.
 pub(crate) enum Command {
@@ -34,7 +42,11 @@ pub(crate) enum Command {
         user: String,
         password: Secret,
     },
+    SetExpires(u32),
     NetworkChanged(NetworkChange),
+    EnterBackground,
+    EnterForeground,
+    Wake,
     Send {
         message: Box<NewMessage>,
         taken: oneshot::Sender<Result<MessageId, SendRefused>>,
@@ -46,34 +58,23 @@ pub(crate) enum Command {
     ShutDown,
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ConnectFailure>> + Send>>;
-
-/// The connection as the driver sees it.
-enum Wire {
-    Down,
-    /// An attempt; dropping it ends it.
-    Coming(FlowId, Attempt),
-    Up(Box<Link>),
-}
-
 pub(crate) struct Driver {
     agent: Agent,
-    request: ConnectRequest,
+    /// How the server of each flow is found.
+    requests: Vec<ConnectRequest>,
     store: Box<dyn Store>,
     commands: mpsc::UnboundedReceiver<Command>,
     events: Arc<Queue>,
-    wire: Wire,
+    wires: Wires,
+    alarm: Alarm,
+    sleep: SleepDetector,
     /// Who waits for the final state of a message.
     waiting: BTreeMap<MessageId, oneshot::Sender<OutgoingState>>,
-    /// Why the last attempt failed, for the agent's announcement of the next.
-    last_failure: Option<Arc<ConnectFailure>>,
-    /// Who is at the other end, for the agent's announcement of the connection.
-    connected: Option<Arc<Connected>>,
+    /// Of each flow why its last attempt failed, for the agent's announcement of the next.
+    failures: Vec<Option<Arc<ConnectFailure>>>,
+    /// To what each flow was connected last.
+    peers: Vec<Option<SocketAddr>>,
     trace: Option<Trace>,
-    /// The trace of the connection that is up.
-    tracer: Option<Tracer>,
-    /// Over the trust in the server of the connection that is up.
-    watch: Option<Watch>,
     /// Connections that are being closed.
     farewells: JoinSet<()>,
 }
@@ -85,9 +86,7 @@ fn now() -> Now {
 /// What woke the driver.
 enum Wake {
     Command(Option<Command>),
-    Attempt(FlowId, Box<Result<Connection, ConnectFailure>>),
-    Arrival(FlowId, Arrival),
-    Judged(FlowId, Box<Verdict>),
+    Wire(FlowId, Happening),
     Time,
 }
 
@@ -99,19 +98,20 @@ impl Driver {
         commands: mpsc::UnboundedReceiver<Command>,
         events: Arc<Queue>,
     ) -> Self {
+        let flows = config.account.flows();
         Driver {
-            request: config.connect_request(),
+            requests: config.connect_requests(),
             agent: Agent::new(config.account, seed),
             store,
             commands,
             events,
-            wire: Wire::Down,
+            wires: Wires::default(),
+            alarm: Alarm::default(),
+            sleep: SleepDetector::default(),
             waiting: BTreeMap::new(),
-            last_failure: None,
-            connected: None,
+            failures: vec![None; flows],
+            peers: vec![None; flows],
             trace: config.trace,
-            tracer: None,
-            watch: None,
             farewells: JoinSet::new(),
         }
     }
@@ -121,31 +121,22 @@ impl Driver {
         self.offer_stored();
         let mut deadline: Option<Duration> = None;
         while !self.agent.is_finished() {
-            match self.wake(deadline).await {
+            let wake = self.wake(deadline).await;
+            if self.sleep.has_slept() {
+                self.agent.handle_sleep(now());
+            }
+            match wake {
                 Wake::Command(command) => self.command(command.unwrap_or(Command::ShutDown)),
-                Wake::Attempt(id, result) => match *result {
-                    Ok(connection) => self.came_up(id, connection),
-                    Err(failure) => self.failed(id, failure),
-                },
-                Wake::Arrival(id, Arrival::Bytes(bytes)) => {
-                    if let Some(tracer) = &mut self.tracer {
-                        tracer.received(wall_now(), &bytes);
-                    }
-                    self.agent.handle_bytes(now(), id, &bytes);
-                }
-                Wake::Arrival(id, Arrival::Lost(why)) => {
-                    self.wire = Wire::Down;
-                    self.agent.handle_closed(now(), id, why);
-                }
-                Wake::Judged(id, verdict) => self.judged_again(id, *verdict),
+                Wake::Wire(id, happening) => self.happened(id, happening),
                 Wake::Time => {}
             }
             // Whatever woke us: the device may have slept past the deadline, and the runtime's timer with it.
             if deadline.is_some_and(|at| at <= mono_now()) {
+                self.read_first();
                 self.agent.handle_timeout(now());
             }
             deadline = self.drain();
-            self.watch_over();
+            self.wires.watch_over(wall_now());
             while self.farewells.try_join_next().is_some() {}
         }
         while self.farewells.join_next().await.is_some() {}
@@ -183,41 +174,46 @@ impl Driver {
 
     /// Sleeps until something happens. Nothing is lost when one of the others comes first.
     async fn wake(&mut self, deadline: Option<Duration>) -> Wake {
-        let due = self.watch.as_ref().and_then(|watch| watch.due_in(wall_now()));
+        let judgement = self.wires.due_in(wall_now()).map(|due| mono_now() + due);
         let sleep = async {
-            let until = deadline.map(|at| at.saturating_sub(mono_now()));
-            match until.into_iter().chain(due).min() {
-                Some(duration) => tokio::time::sleep(duration).await,
+            match deadline.into_iter().chain(judgement).min() {
+                Some(at) => self.alarm.until(at).await,
                 None => std::future::pending().await,
-            }
-        };
-        let judged = async {
-            match &mut self.watch {
-                Some(watch) => {
-                    let id = watch.flow();
-                    Wake::Judged(id, Box::new(watch.verdict().await))
-                }
-                None => std::future::pending().await,
-            }
-        };
-        let wire = async {
-            match &mut self.wire {
-                Wire::Down => std::future::pending().await,
-                Wire::Coming(id, attempt) => {
-                    let id = *id;
-                    Wake::Attempt(id, Box::new(attempt.await))
-                }
-                Wire::Up(link) => {
-                    let id = link.id;
-                    Wake::Arrival(id, link.next().await)
-                }
             }
         };
         tokio::select! {
             command = self.commands.recv() => Wake::Command(command),
-            wake = wire => wake,
-            wake = judged => wake,
+            (id, happening) = self.wires.next() => Wake::Wire(id, happening),
             () = sleep => Wake::Time,
+        }
+    }
+
+    /// What has come already counts before time does: a pong that waits to be read is none that is missing (OUT-18).
+    fn read_first(&mut self) {
+        for _ in 0..READ_FIRST {
+            let Some((id, happening)) = self.wires.next().now_or_never() else { return };
+            self.happened(id, happening);
+            self.drain();
+        }
+    }
+
+    fn happened(&mut self, id: FlowId, happening: Happening) {
+        match happening {
+            Happening::Attempt(result) => match *result {
+                Ok(connection) => self.came_up(id, connection),
+                Err(failure) => self.failed(id, failure),
+            },
+            Happening::Arrival(Arrival::Bytes(bytes)) => {
+                if let Some(tracer) = self.wires.line(id).and_then(|line| line.tracer.as_mut()) {
+                    tracer.received(wall_now(), &bytes);
+                }
+                self.agent.handle_bytes(now(), id, &bytes);
+            }
+            Happening::Arrival(Arrival::Lost(why)) => {
+                self.wires.remove(id);
+                self.agent.handle_closed(now(), id, why);
+            }
+            Happening::Judged(verdict) => self.judged_again(id, *verdict),
         }
     }
 
@@ -227,10 +223,18 @@ impl Driver {
             Command::Register => self.agent.register(now),
             Command::Unregister => self.agent.unregister(now),
             Command::SetCredentials { user, password } => self.agent.set_credentials(now, &user, password),
+            // The app has been told of an expiry that is none.
+            Command::SetExpires(seconds) => drop(self.agent.set_expires(now, seconds)),
             Command::NetworkChanged(change) => {
-                self.request.network_changed(&change);
+                // What the requests have learnt they share.
+                if let Some(request) = self.requests.first() {
+                    request.network_changed(&change);
+                }
                 self.agent.network_changed(now);
             }
+            Command::EnterBackground => self.agent.enter_background(now),
+            Command::EnterForeground => self.agent.enter_foreground(now),
+            Command::Wake => self.agent.wake(now),
             Command::Withdraw(id) => self.agent.withdraw(now, id),
             Command::Composing(to) => {
                 // The recipient was looked at before.
@@ -250,19 +254,19 @@ impl Driver {
 
     fn came_up(&mut self, id: FlowId, connection: Connection) {
         self.tell_untrusted(connection.refused.iter());
+        let Some(wire) = self.wires.get_mut(id) else { return };
         let local = connection.stream.get_ref().0.local_addr();
         let (facts, trusted) = (connection.facts, connection.trusted);
         let certificate = facts.client_certificate;
         let (local, peer) = match local {
             Ok(local) => (local, facts.address),
             Err(error) => {
-                self.wire = Wire::Down;
+                self.wires.remove(id);
                 tracing::debug!(%error, "the connection was gone before it was used");
                 return self.agent.handle_connect_failed(now(), id);
             }
         };
-        self.last_failure = None;
-        self.connected = Some(Arc::new(Connected {
+        let connected = Connected {
             address: facts.address,
             target: connection.target.clone(),
             tls: facts,
@@ -270,56 +274,50 @@ impl Driver {
             matched: trusted.matched,
             expires: trusted.expires.as_secs(),
             warnings: trusted.warnings,
-        }));
-        self.tracer = self.trace.clone().map(Tracer::new);
-        self.wire = Wire::Up(Box::new(Link::new(id, connection.stream, certificate)));
-        let mode = self.request.policy.revocation;
-        self.watch = Some(Watch::new(id, connection.judged, connection.target, mode, wall_now()));
-        self.agent.handle_connected(now(), id, local, peer);
-    }
-
-    /// Begins another judgement of the server if one is due; a watch over a connection that is gone ends.
-    fn watch_over(&mut self) {
-        let up = match &self.wire {
-            Wire::Up(link) => Some(link.id),
-            Wire::Down | Wire::Coming(..) => None,
         };
-        match &mut self.watch {
-            Some(watch) if Some(watch.flow()) == up => watch.begin(&self.request, wall_now()),
-            _ => self.watch = None,
+        let mode = wire.request.policy.revocation;
+        wire.state = State::Up(Box::new(Line {
+            link: Link::new(connection.stream, certificate),
+            connected: Arc::new(connected),
+            tracer: self.trace.clone().map(Tracer::new),
+            watch: Watch::new(connection.judged, connection.target, mode, wall_now()),
+        }));
+        if let Some((failure, last_peer)) =
+            self.failures.get_mut(wire.slot).zip(self.peers.get_mut(wire.slot))
+        {
+            (*failure, *last_peer) = (None, Some(peer));
         }
+        self.agent.handle_connected(now(), id, local, peer);
     }
 
     /// The server of a connection that is up was judged again. Nothing more is written to one that is no longer trusted;
     /// the agent makes another connection, whose server has to prove everything anew.
     fn judged_again(&mut self, id: FlowId, verdict: Verdict) {
+        let Some(wire) = self.wires.get_mut(id) else { return };
+        let State::Up(line) = &mut wire.state else { return };
         match &verdict {
             Verdict::Trusted(trusted) => {
-                let mode = self.request.policy.revocation;
-                if let Some(watch) = &mut self.watch {
-                    watch.go_on(trusted, mode, wall_now());
-                }
+                line.watch.go_on(trusted, wire.request.policy.revocation, wall_now())
             }
             Verdict::Refused(_) => {
-                self.watch = None;
-                self.wire = Wire::Down;
                 let meaning = verdict.code().map(Code::meaning).unwrap_or_default();
                 let why = LostReason::NoLongerTrusted(meaning.to_owned());
-                if let Some(connected) = &self.connected {
-                    let address = connected.address;
-                    self.events.push(Event::Untrusted { verdict: Arc::new(verdict), address });
-                }
+                let address = line.connected.address;
+                self.wires.remove(id);
+                self.events.push(Event::Untrusted { verdict: Arc::new(verdict), address });
                 self.agent.handle_closed(now(), id, why);
             }
         }
     }
 
     fn failed(&mut self, id: FlowId, failure: ConnectFailure) {
-        self.wire = Wire::Down;
+        let Some(wire) = self.wires.remove(id) else { return };
         if let ConnectFailure::Untrusted(untrusted) = &failure {
             self.tell_untrusted(std::iter::once(untrusted.as_ref()));
         }
-        self.last_failure = Some(Arc::new(failure));
+        if let Some(last) = self.failures.get_mut(wire.slot) {
+            *last = Some(Arc::new(failure));
+        }
         self.agent.handle_connect_failed(now(), id);
     }
 
@@ -334,18 +332,13 @@ impl Driver {
     fn drain(&mut self) -> Option<Duration> {
         loop {
             match self.agent.poll_output() {
-                Output::Connect(id) => {
-                    let request = self.request.clone();
-                    self.wire = Wire::Coming(id, Box::pin(async move { connect(&request).await }));
-                }
+                Output::Connect(wanted) => self.connect(wanted),
                 Output::Transmit(id, bytes) => {
-                    if let Wire::Up(link) = &mut self.wire
-                        && link.id == id
-                    {
-                        if let Some(tracer) = &self.tracer {
+                    if let Some(line) = self.wires.line(id) {
+                        if let Some(tracer) = &line.tracer {
                             tracer.sent(wall_now(), &bytes);
                         }
-                        link.transmit(&bytes);
+                        line.link.transmit(&bytes);
                     }
                 }
                 Output::Close(id) => self.close(id),
@@ -355,21 +348,35 @@ impl Driver {
         }
     }
 
+    fn connect(&mut self, wanted: Connect) {
+        let Connect { flow, slot, avoid, redirect } = wanted;
+        let Some(mut request) = self.requests.get(slot).cloned() else { return };
+        request.avoid = avoid;
+        if let Some(place) = redirect.as_ref().and_then(place) {
+            request.route = Route::Given(vec![place]);
+        }
+        let asked = request.clone();
+        let attempt = Box::pin(async move { connect(&asked).await });
+        self.wires.insert(flow, Wire { slot, request, state: State::Coming(attempt) });
+    }
+
     fn close(&mut self, id: FlowId) {
-        match std::mem::replace(&mut self.wire, Wire::Down) {
-            Wire::Coming(coming, attempt) if coming == id => drop(attempt),
-            Wire::Up(link) if link.id == id => drop(self.farewells.spawn(link.close())),
-            other => self.wire = other,
+        // An attempt ends when it is dropped.
+        if let Some(Wire { state: State::Up(line), .. }) = self.wires.remove(id) {
+            self.farewells.spawn(line.link.close());
         }
     }
 
     fn event(&mut self, event: AgentEvent) {
         let event = match event {
-            AgentEvent::Connection(change) => match self.connection(change) {
-                Some(state) => Event::Connection(state),
+            AgentEvent::Connection { reg_id, change } => match self.connection(slot_of(reg_id), change) {
+                Some(state) => Event::Connection { reg_id, state },
                 None => return,
             },
-            AgentEvent::Registration(change) => Event::Registration(change),
+            AgentEvent::Registration { reg_id, change } => {
+                self.learn(slot_of(reg_id), &change);
+                Event::Registration { reg_id, state: change }
+            }
             AgentEvent::MessageReceived { ticket, message } => return self.received(ticket, *message),
             AgentEvent::StoreMessage(message) => return self.agent.message_stored(now(), message.id),
             AgentEvent::MessageLeaving { id } => return self.agent.message_may_leave(now(), id),
@@ -394,23 +401,44 @@ impl Driver {
         self.events.push(event);
     }
 
-    fn connection(&mut self, change: ConnectionChange) -> Option<ConnectionState> {
+    fn connection(&mut self, slot: usize, change: ConnectionChange) -> Option<ConnectionState> {
         Some(match change {
-            ConnectionChange::Connecting if matches!(self.request.route, Route::Discover { .. }) => {
-                ConnectionState::Resolving
+            ConnectionChange::Connecting => {
+                let route = self.requests.get(slot).map(|request| &request.route);
+                if matches!(route, Some(Route::Discover { .. })) {
+                    ConnectionState::Resolving
+                } else {
+                    ConnectionState::Connecting
+                }
             }
-            ConnectionChange::Connecting => ConnectionState::Connecting,
-            ConnectionChange::Connected => ConnectionState::Connected(self.connected.clone()?),
+            ConnectionChange::Connected { flow } => {
+                ConnectionState::Connected(self.wires.line(flow)?.connected.clone())
+            }
             ConnectionChange::Lost { why } => ConnectionState::Lost { why },
             ConnectionChange::BackingOff { why, retry_in } => {
                 let why = match why {
                     BackOffReason::Lost(why) => Trouble::Lost(why),
-                    BackOffReason::ConnectFailed => Trouble::NoConnection(self.last_failure.clone()?),
+                    BackOffReason::ConnectFailed => Trouble::NoConnection(self.failures.get(slot)?.clone()?),
                 };
                 ConnectionState::BackingOff { why, retry_in }
             }
             ConnectionChange::Closed => ConnectionState::Closed,
         })
+    }
+
+    /// A server that could not serve is one that the next attempt does not begin with (DNS-08, REG-17).
+    fn learn(&self, slot: usize, change: &RegistrationChange) {
+        let RegistrationChange::Failed { why, status, retry_in } = change else { return };
+        let fault = match why {
+            RegistrationFailure::Timeout => Fault::Silent,
+            _ if *status == Some(StatusCode::SERVICE_UNAVAILABLE) => {
+                Fault::Unavailable { retry_after: *retry_in }
+            }
+            _ => return,
+        };
+        if let Some((request, Some(peer))) = self.requests.get(slot).zip(self.peers.get(slot)) {
+            request.server_failed(*peer, fault);
+        }
     }
 
     /// A message is answered with 200 once it is stored, and told once.
@@ -444,6 +472,16 @@ impl Driver {
             }
         }
     }
+}
+
+/// The place that a redirect names.
+fn place(uri: &Uri<'static>) -> Option<(Host, u16)> {
+    let host: Host = uri.host()?.parse().ok()?;
+    Some((host, uri.port().unwrap_or(SIPS_PORT)))
+}
+
+fn slot_of(reg_id: u32) -> usize {
+    usize::try_from(reg_id).unwrap_or(usize::MAX).saturating_sub(1)
 }
 
 /// What a repetition is known by: sender and identifier, or what makes a request one (MSG-16).

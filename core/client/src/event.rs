@@ -15,8 +15,14 @@ use std::time::Duration;
 /// What happened, in order.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The connection changed.
-    Connection(ConnectionState),
+    /// The connection of one of the account's flows changed.
+    Connection {
+        /// Which flow, from 1 (RFC 5626 §4.2.1); an account has one unless [`Config::flows`](crate::Config::flows) or
+        /// several proxies say otherwise.
+        reg_id: u32,
+        /// How it is now.
+        state: ConnectionState,
+    },
     /// A server was refused before it received a SIP byte, or lost its trust while it was connected, because its certificate
     /// expired or was withdrawn. [`ConnectionState::BackingOff`] or [`ConnectionState::Lost`] follows.
     Untrusted {
@@ -25,8 +31,13 @@ pub enum Event {
         /// Where that server is.
         address: SocketAddr,
     },
-    /// The registration changed.
-    Registration(RegistrationChange),
+    /// The registration over one of the account's flows changed. The account is registered while one of them is.
+    Registration {
+        /// Which flow, from 1.
+        reg_id: u32,
+        /// How it is now.
+        state: RegistrationChange,
+    },
     /// A message came. It is stored and was answered with 200.
     Message(Box<Incoming>),
     /// A message of ours changed.
@@ -63,7 +74,7 @@ pub enum ConnectionState {
     Resolving,
     /// An attempt begins.
     Connecting,
-    /// The server proved its identity.
+    /// The server proved its identity; or a connection that was to be replaced goes on, because no other came up.
     Connected(Arc<Connected>),
     /// The connection is gone.
     Lost {

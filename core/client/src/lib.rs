@@ -48,10 +48,12 @@ mod policy_file;
 mod queue;
 mod trace;
 mod watch;
+mod wires;
 
 pub use aldis_agent::{
-    CredentialsProblem, InvalidAccount, InvalidMessageId, LostReason, MessageFailure, MessageId,
-    OutgoingState, RegistrationChange as RegistrationState, RegistrationFailure, SendRefused, UnknownReason,
+    CredentialsProblem, Gruus, InvalidAccount, InvalidMessageId, LostReason, MessageFailure, MessageId,
+    OutgoingState, RegistrationChange as RegistrationState, RegistrationFailure, SendRefused, Timing,
+    UnknownReason,
 };
 pub use aldis_sip as sip;
 pub use aldis_sip::{Defect, Domain, InvalidIdentity, ReferenceIdentity, Secret, StatusCode, Uri};

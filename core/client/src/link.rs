@@ -1,7 +1,7 @@
 //! One connection as the driver uses it: bytes in, ordered bytes out, an orderly end.
 
 use crate::net::{ClientCertificateUse, Stream, TlsCause};
-use aldis_agent::{FlowId, LostReason};
+use aldis_agent::LostReason;
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::poll_fn;
 use std::io;
@@ -29,12 +29,13 @@ const DISLIKES_CERTIFICATE: &str =
 
 /// A connection that is up.
 pub(crate) struct Link {
-    pub id: FlowId,
     /// What the server said about a client certificate, until it has said anything else.
     certificate: Option<ClientCertificateUse>,
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
     unsent: BytesMut,
+    /// What was written may wait in TLS's own buffer.
+    unflushed: bool,
 }
 
 /// What a connection brought.
@@ -44,9 +45,9 @@ pub(crate) enum Arrival {
 }
 
 impl Link {
-    pub fn new(id: FlowId, stream: Stream, certificate: ClientCertificateUse) -> Self {
+    pub fn new(stream: Stream, certificate: ClientCertificateUse) -> Self {
         let (reader, writer) = tokio::io::split(stream);
-        Link { id, certificate: Some(certificate), reader, writer, unsent: BytesMut::new() }
+        Link { certificate: Some(certificate), reader, writer, unsent: BytesMut::new(), unflushed: false }
     }
 
     /// Adds bytes to what is written, in order.
@@ -75,6 +76,17 @@ impl Link {
         loop {
             let (may_read, must_write) = (self.unsent.len() < MAX_UNSENT, !self.unsent.is_empty());
             let chunk = self.unsent.get(..self.unsent.len().min(WRITE)).unwrap_or_default();
+            let writer = &mut self.writer;
+            // How many bytes were written; 0 for a flush.
+            let output = async {
+                if !must_write {
+                    return writer.flush().await.map(|()| 0);
+                }
+                match writer.write(chunk).await? {
+                    0 => Err(io::ErrorKind::BrokenPipe.into()),
+                    count => Ok(count),
+                }
+            };
             tokio::select! {
                 read = read(&mut self.reader), if may_read => {
                     return match read {
@@ -83,16 +95,13 @@ impl Link {
                         Err(error) => Arrival::Lost(why(&error)),
                     };
                 }
-                written = self.writer.write(chunk), if must_write => match written {
-                    Ok(0) => return Arrival::Lost(LostReason::ClosedByServer),
+                written = output, if must_write || self.unflushed => match written {
                     Ok(count) => {
                         self.unsent.advance(count);
+                        self.unflushed = must_write;
                         if self.unsent.is_empty() {
                             // Nor is the place for what is sent kept.
                             self.unsent = BytesMut::new();
-                            if let Err(error) = self.writer.flush().await {
-                                return Arrival::Lost(why(&error));
-                            }
                         }
                     }
                     Err(error) => return Arrival::Lost(why(&error)),

@@ -5,7 +5,9 @@ use crate::driver::{Command, Driver};
 use crate::event::Event;
 use crate::net::NetworkChange;
 use crate::queue::Queue;
-use aldis_agent::{MessageId, NewMessage, OutgoingState, ReceiptsWanted, SendRefused};
+use aldis_agent::{
+    Account, InvalidAccount, MessageId, NewMessage, OutgoingState, ReceiptsWanted, SendRefused,
+};
 use aldis_sip::Secret;
 use aldis_sip::body::ExternalBody;
 use aldis_store::MemoryStore;
@@ -113,9 +115,40 @@ impl Phone {
         self.command(Command::SetCredentials { user: user.into(), password: password.into() });
     }
 
-    /// The system says that the network changed: the connection is replaced at once, and DNS is asked anew.
+    /// Asks for another expiry, in seconds, from 1: what is registered is registered anew in place.
+    ///
+    /// # Errors
+    /// [`InvalidAccount`] for 0; nothing has changed.
+    pub fn set_expires(&self, seconds: u32) -> Result<(), InvalidAccount> {
+        Account::check_expires(seconds)?;
+        self.command(Command::SetExpires(seconds));
+        Ok(())
+    }
+
+    /// The system says that the network changed. Every flow gets a new connection at once, whatever was waited for, and DNS is
+    /// asked anew; the old connection serves until the new one is registered, if it answers a ping within 4 s. Costs a
+    /// handshake and a REGISTER for each flow.
     pub fn network_changed(&self, change: NetworkChange) {
         self.command(Command::NetworkChanged(change));
+    }
+
+    /// The app goes to the background, where the battery counts: keep-alives come at intervals of 672 to 840 s
+    /// ([`Timing::background_ping`](crate::Timing)), unless the server asks for more. Costs nothing.
+    pub fn enter_background(&self) {
+        self.command(Command::EnterBackground);
+    }
+
+    /// The app comes to the front: a connection that brought nothing in the last 10 s is probed with a ping, and replaced if
+    /// no answer comes within 4 s. Costs a ping for each flow, no REGISTER.
+    pub fn enter_foreground(&self) {
+        self.command(Command::EnterForeground);
+    }
+
+    /// A push woke the app, or it was given time to run: every connection is probed, every binding refreshed (RFC 8599
+    /// §4.1.3), and what waits for a connection waits no longer. Costs a ping and a REGISTER for each flow, a handshake where
+    /// the connection is gone; known within 4 s.
+    pub fn wake(&self) {
+        self.command(Command::Wake);
     }
 
     /// Hands a message over. Its states come as [`Event::Outgoing`]; the last one is final.

@@ -79,9 +79,10 @@ impl Queue {
 /// Whether an event tells of a state that a later one replaces.
 fn is_state(event: &Event) -> bool {
     match event {
-        Event::Connection(_) | Event::Registration(_) | Event::Untrusted { .. } | Event::Composing { .. } => {
-            true
-        }
+        Event::Connection { .. }
+        | Event::Registration { .. }
+        | Event::Untrusted { .. }
+        | Event::Composing { .. } => true,
         Event::Outgoing { state, .. } => !state.is_final(),
         Event::Message(_) | Event::Notify { .. } => false,
     }
@@ -130,7 +131,7 @@ mod tests {
         for _ in 0..MAX_EVENTS - 1 {
             queue.push(notify());
         }
-        queue.push(Event::Connection(ConnectionState::Connecting));
+        queue.push(Event::Connection { reg_id: 1, state: ConnectionState::Connecting });
         assert!(!queue.has_room());
         queue.push(notify());
         queue.close();

@@ -2,7 +2,6 @@
 //! chain of a connection that is up is judged again.
 
 use crate::net::{ConnectRequest, Target};
-use aldis_agent::FlowId;
 use aldis_trust::{Judged, RevocationMode, Trusted, Verdict};
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,7 +17,6 @@ type Judging = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 /// Watches over the trust in the server of one connection. Times are the calendar's (since 1970): a certificate knows no
 /// other.
 pub(crate) struct Watch {
-    flow: FlowId,
     judged: Judged,
     target: Target,
     state: State,
@@ -30,13 +28,9 @@ enum State {
 }
 
 impl Watch {
-    pub fn new(flow: FlowId, judged: Judged, target: Target, mode: RevocationMode, wall: Duration) -> Self {
+    pub fn new(judged: Judged, target: Target, mode: RevocationMode, wall: Duration) -> Self {
         let due = judged.verdict.trusted().map_or(wall, |trusted| due(trusted, mode, wall));
-        Watch { flow, judged, target, state: State::Until(due) }
-    }
-
-    pub fn flow(&self) -> FlowId {
-        self.flow
+        Watch { judged, target, state: State::Until(due) }
     }
 
     /// How long until the next judgement; `None` while one is under way.

@@ -72,7 +72,9 @@ impl Tester {
         let tester = Tester::start(config);
         tester.phone.register();
         tester
-            .wait_for(|event| matches!(event, Event::Registration(RegistrationState::Registered { .. })))
+            .wait_for(|event| {
+                matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+            })
             .await;
         tester
     }

@@ -35,9 +35,14 @@ async fn serve(issued: &Issued) -> Registrar {
 async fn registers(config: Config) -> String {
     let alice = Tester::start(config);
     alice.phone.register();
-    let event = alice.wait_for(|e| matches!(e, Event::Connection(ConnectionState::Connected(_)))).await;
-    let Event::Connection(ConnectionState::Connected(connected)) = event else { unreachable!() };
-    alice.wait_for(|e| matches!(e, Event::Registration(RegistrationState::Registered { .. }))).await;
+    let event =
+        alice.wait_for(|e| matches!(e, Event::Connection { state: ConnectionState::Connected(_), .. })).await;
+    let Event::Connection { state: ConnectionState::Connected(connected), .. } = event else {
+        unreachable!()
+    };
+    alice
+        .wait_for(|e| matches!(e, Event::Registration { state: RegistrationState::Registered { .. }, .. }))
+        .await;
     format!("{} {}", connected.matched.by, connected.matched.value)
 }
 
@@ -57,8 +62,13 @@ async fn refused(issued: &Issued, config: impl FnOnce(std::net::SocketAddr) -> C
 async fn tls_trouble(config: Config) -> TlsCause {
     let alice = Tester::start(config);
     alice.phone.register();
-    let event = alice.wait_for(|e| matches!(e, Event::Connection(ConnectionState::BackingOff { .. }))).await;
-    let Event::Connection(ConnectionState::BackingOff { why: Trouble::NoConnection(failure), .. }) = event
+    let event = alice
+        .wait_for(|e| matches!(e, Event::Connection { state: ConnectionState::BackingOff { .. }, .. }))
+        .await;
+    let Event::Connection {
+        state: ConnectionState::BackingOff { why: Trouble::NoConnection(failure), .. },
+        ..
+    } = event
     else {
         panic!("{event:?}")
     };

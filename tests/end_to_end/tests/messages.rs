@@ -116,9 +116,22 @@ async fn an_invalid_recipient_or_type_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_leaves_the_fate_unknown_msg_07() {
+async fn a_message_whose_answer_was_lost_leaves_again_and_is_shown_once_msg_15_msg_16() {
     let registrar = registrar(options()).await;
+    let bob = Tester::registered(config(&registrar, "bob")).await;
     let alice = Tester::registered(config(&registrar, "alice")).await;
+    registrar.set_fault(Fault::CloseAfter(Requests::Message), Times::Once);
+    let state = alice.send(BOB, "into the dark").await;
+    assert!(matches!(state, OutgoingState::Accepted { .. }), "{state:?}");
+    assert_eq!(bob.text().await, "into the dark");
+    alice.send(BOB, "the next").await;
+    assert_eq!(bob.text().await, "the next");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_can_leave_the_fate_unknown_msg_07_msg_16() {
+    let registrar = registrar(options()).await;
+    let alice = Tester::registered(config(&registrar, "alice").without_resending()).await;
     registrar.set_fault(Fault::CloseAfter(Requests::Message), Times::Once);
     let state = alice.send(BOB, "into the dark").await;
     assert!(matches!(state, OutgoingState::Unknown { why: UnknownReason::ConnectionLost, .. }), "{state:?}");

@@ -154,7 +154,7 @@ async fn a_trusted_server_shows_the_bytes_that_it_gets() {
     let server = start(&ca, &[]);
     let alice = Tester::start(config_at("alice", "wonderland", server.address, &ca.root_pem()));
     alice.phone.register();
-    alice.wait_for(|e| matches!(e, Event::Connection(ConnectionState::Connected(_)))).await;
+    alice.wait_for(|e| matches!(e, Event::Connection { state: ConnectionState::Connected(_), .. })).await;
     alice.phone.shut_down().await;
     assert!(server.output().contains("REGISTER sip:example.test SIP/2.0"));
 }
@@ -242,8 +242,9 @@ async fn under_tls_1_2_a_missing_client_certificate_ends_the_handshake_with_that
 async fn lost(server: &OpensslServer, config: impl FnOnce(Config) -> Config, root: &str) -> String {
     let alice = Tester::start(config(config_at("alice", "wonderland", server.address, root)));
     alice.phone.register();
-    let event = alice.wait_for(|e| matches!(e, Event::Connection(ConnectionState::Lost { .. }))).await;
-    let Event::Connection(ConnectionState::Lost { why }) = event else { unreachable!() };
+    let event =
+        alice.wait_for(|e| matches!(e, Event::Connection { state: ConnectionState::Lost { .. }, .. })).await;
+    let Event::Connection { state: ConnectionState::Lost { why }, .. } = event else { unreachable!() };
     why.to_string()
 }
 

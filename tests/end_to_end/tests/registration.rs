@@ -10,7 +10,7 @@ use aldis_sip::auth::Algorithm;
 use std::time::Duration;
 
 fn failed(event: &Event) -> bool {
-    matches!(event, Event::Registration(RegistrationState::Failed { .. }))
+    matches!(event, Event::Registration { state: RegistrationState::Failed { .. }, .. })
 }
 
 #[tokio::test]
@@ -32,7 +32,9 @@ async fn a_wrong_password_is_said_once_and_not_tried_again_auth_02() {
     let alice = Tester::start(config);
     alice.phone.register();
     let event = alice.wait_for(failed).await;
-    let Event::Registration(RegistrationState::Failed { why, retry_in, .. }) = event else { unreachable!() };
+    let Event::Registration { state: RegistrationState::Failed { why, retry_in, .. }, .. } = event else {
+        unreachable!()
+    };
     assert!(matches!(why, RegistrationFailure::Credentials(CredentialsProblem::Rejected { .. })), "{why:?}");
     assert_eq!(retry_in, None);
     let sent = |registrar: &aldis_registrar::Registrar| {
@@ -46,7 +48,11 @@ async fn a_wrong_password_is_said_once_and_not_tried_again_auth_02() {
 
     // Other credentials are tried at once.
     alice.phone.set_credentials("alice", "wonderland");
-    alice.wait_for(|event| matches!(event, Event::Registration(RegistrationState::Registered { .. }))).await;
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -55,9 +61,13 @@ async fn a_longer_least_expiry_is_taken_over_reg_15() {
     let alice = Tester::start(config(&registrar, "alice").expires(60).unwrap());
     alice.phone.register();
     let event = alice
-        .wait_for(|event| matches!(event, Event::Registration(RegistrationState::Registered { .. })))
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
         .await;
-    let Event::Registration(RegistrationState::Registered { expires_in, .. }) = event else { unreachable!() };
+    let Event::Registration { state: RegistrationState::Registered { expires_in, .. }, .. } = event else {
+        unreachable!()
+    };
     assert_eq!(expires_in, Duration::from_secs(600));
 }
 
@@ -66,7 +76,9 @@ async fn a_short_binding_is_refreshed_at_half_its_time_reg_10() {
     let registrar = registrar(options().min_expires(1).max_expires(2)).await;
     let alice = Tester::registered(config(&registrar, "alice")).await;
     let mark = registrar.mark();
-    alice.wait_for(|event| matches!(event, Event::Registration(RegistrationState::Refreshing))).await;
+    alice
+        .wait_for(|event| matches!(event, Event::Registration { state: RegistrationState::Refreshing, .. }))
+        .await;
     registrar.wait_after(mark, |entry| entry.is_response(200, "REGISTER"), PATIENCE).await.unwrap();
     assert_eq!(registrar.bindings("alice").len(), 1);
 }
@@ -89,9 +101,13 @@ async fn others_bindings_in_the_answer_are_not_ours_reg_07() {
     let alice = Tester::start(config(&registrar, "alice"));
     alice.phone.register();
     let event = alice
-        .wait_for(|event| matches!(event, Event::Registration(RegistrationState::Registered { .. })))
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
         .await;
-    let Event::Registration(RegistrationState::Registered { contact, .. }) = event else { unreachable!() };
+    let Event::Registration { state: RegistrationState::Registered { contact, .. }, .. } = event else {
+        unreachable!()
+    };
     assert!(contact.user().unwrap().starts_with("aldis-"), "{contact}");
 
     registrar.clear_faults();
@@ -99,24 +115,39 @@ async fn others_bindings_in_the_answer_are_not_ours_reg_07() {
     let bob = Tester::start(config(&registrar, "bob"));
     bob.phone.register();
     let event = bob.wait_for(failed).await;
-    let Event::Registration(RegistrationState::Failed { why, .. }) = event else { unreachable!() };
+    let Event::Registration { state: RegistrationState::Failed { why, .. }, .. } = event else {
+        unreachable!()
+    };
     assert_eq!(why, RegistrationFailure::NoBinding);
 }
 
 #[tokio::test]
-async fn a_registrar_that_cannot_serve_is_asked_again_when_it_says_reg_17() {
+async fn a_registrar_that_cannot_serve_is_asked_again_when_it_says_reg_17_reg_18() {
     let registrar = registrar(options()).await;
     registrar.set_fault(Fault::answer(Requests::Register, 503).retry_after(1), Times::Once);
     let alice = Tester::start(config(&registrar, "alice"));
     alice.phone.register();
     let event = alice.wait_for(failed).await;
-    let Event::Registration(RegistrationState::Failed { retry_in, status, .. }) = event else {
+    let Event::Registration { state: RegistrationState::Failed { retry_in, status, .. }, .. } = event else {
         unreachable!()
     };
     assert_eq!(retry_in, Some(Duration::from_secs(1)));
     assert_eq!(status.unwrap().code(), 503);
-    alice.wait_for(|event| matches!(event, Event::Registration(RegistrationState::Registered { .. }))).await;
-    assert_eq!(registrar.connections(), 1, "the flow that answers stays (REG-18)");
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
+        .await;
+    assert_eq!(registrar.connections(), 2, "DNS is looked at again for another host (REG-17)");
+    registrar.set_fault(Fault::answer(Requests::Register, 503).retry_after(1), Times::Once);
+    alice.phone.set_expires(1800).unwrap();
+    alice.wait_for(failed).await;
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
+        .await;
+    assert_eq!(registrar.connections(), 2, "a flow that is registered and answers stays (REG-18)");
 }
 
 #[tokio::test]
@@ -126,10 +157,16 @@ async fn a_refusal_stops_until_the_app_acts_reg_21() {
     let alice = Tester::start(config(&registrar, "alice"));
     alice.phone.register();
     let event = alice.wait_for(failed).await;
-    let Event::Registration(RegistrationState::Failed { why, retry_in, .. }) = event else { unreachable!() };
+    let Event::Registration { state: RegistrationState::Failed { why, retry_in, .. }, .. } = event else {
+        unreachable!()
+    };
     assert!(why.is_final() && retry_in.is_none(), "{why:?}");
     alice.phone.register();
-    alice.wait_for(|event| matches!(event, Event::Registration(RegistrationState::Registered { .. }))).await;
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -140,7 +177,9 @@ async fn a_challenge_without_end_ends_auth_22() {
         let alice = Tester::start(config(&registrar, "alice"));
         alice.phone.register();
         let event = alice.wait_for(failed).await;
-        let Event::Registration(RegistrationState::Failed { why, .. }) = event else { unreachable!() };
+        let Event::Registration { state: RegistrationState::Failed { why, .. }, .. } = event else {
+            unreachable!()
+        };
         assert!(why.is_credentials(), "{why:?}");
     }
 }

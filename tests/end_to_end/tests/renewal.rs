@@ -42,8 +42,9 @@ fn config(user: &str, ca: &Ca, mode: RevocationMode, servers: &[&Registrar]) -> 
 async fn fell_from_grace(alice: &Tester) -> (Code, String) {
     let event = alice.wait_for(|event| matches!(event, Event::Untrusted { .. })).await;
     let Event::Untrusted { verdict, .. } = event else { unreachable!() };
-    let event = alice.wait_for(|e| matches!(e, Event::Connection(ConnectionState::Lost { .. }))).await;
-    let Event::Connection(ConnectionState::Lost { why }) = event else { unreachable!() };
+    let event =
+        alice.wait_for(|e| matches!(e, Event::Connection { state: ConnectionState::Lost { .. }, .. })).await;
+    let Event::Connection { state: ConnectionState::Lost { why }, .. } = event else { unreachable!() };
     assert!(matches!(why, LostReason::NoLongerTrusted(_)), "{why:?}");
     (verdict.code().unwrap(), why.to_string())
 }
@@ -126,7 +127,11 @@ async fn a_connection_is_replaced_when_its_certificate_expires() {
     assert_eq!(new.connections(), 0);
     assert_eq!(fell_from_grace(&alice).await.0, Code::Expired);
     let sent = old.application_bytes();
-    alice.wait_for(|event| matches!(event, Event::Registration(RegistrationState::Registered { .. }))).await;
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
+        .await;
     let state = alice.send(&format!("sip:alice@{DOMAIN}"), "elsewhere").await;
     assert!(matches!(state, OutgoingState::Accepted { .. }), "{state:?}");
     assert_eq!(alice.text().await, "elsewhere");

@@ -109,7 +109,11 @@ async fn refused_phone(organisation: &Organisation, impostor: &Impostor, config:
     let event = alice.wait_for(|event| matches!(event, Event::Untrusted { .. })).await;
     let Event::Untrusted { verdict, address } = event else { unreachable!() };
     assert_eq!(address, impostor.address());
-    alice.wait_for(|event| matches!(event, Event::Connection(ConnectionState::BackingOff { .. }))).await;
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Connection { state: ConnectionState::BackingOff { .. }, .. })
+        })
+        .await;
     tokio::time::timeout(PATIENCE, alice.phone.shut_down()).await.unwrap();
     assert!(impostor.connections() >= 1);
     assert_eq!(impostor.application_bytes(), 0, "not one SIP byte (TLS-01)");
@@ -121,9 +125,16 @@ async fn refused_phone(organisation: &Organisation, impostor: &Impostor, config:
 async fn connected_phone(config: aldis::Config) -> Vec<(Code, String)> {
     let alice = Tester::start(config);
     alice.phone.register();
-    let event = alice.wait_for(|e| matches!(e, Event::Connection(ConnectionState::Connected(_)))).await;
-    let Event::Connection(ConnectionState::Connected(connected)) = event else { unreachable!() };
-    alice.wait_for(|e| matches!(e, Event::Registration(aldis::RegistrationState::Registered { .. }))).await;
+    let event =
+        alice.wait_for(|e| matches!(e, Event::Connection { state: ConnectionState::Connected(_), .. })).await;
+    let Event::Connection { state: ConnectionState::Connected(connected), .. } = event else {
+        unreachable!()
+    };
+    alice
+        .wait_for(|e| {
+            matches!(e, Event::Registration { state: aldis::RegistrationState::Registered { .. }, .. })
+        })
+        .await;
     tokio::time::timeout(PATIENCE, alice.phone.shut_down()).await.unwrap();
     connected.warnings.iter().map(|finding| (finding.code, finding.found.clone())).collect()
 }

@@ -11,11 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn backing_off(event: &Event) -> bool {
-    matches!(event, Event::Connection(ConnectionState::BackingOff { .. }))
+    matches!(event, Event::Connection { state: ConnectionState::BackingOff { .. }, .. })
 }
 
 fn registered(event: &Event) -> bool {
-    matches!(event, Event::Registration(RegistrationState::Registered { .. }))
+    matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
 }
 
 /// Why the phone backs off first when it registers at `address`.
@@ -24,7 +24,9 @@ async fn trouble_at(address: std::net::SocketAddr) -> Trouble {
     let alice = Tester::start(config_at("alice", "wonderland", address, &ca.root_pem()));
     alice.phone.register();
     let event = alice.wait_for(backing_off).await;
-    let Event::Connection(ConnectionState::BackingOff { why, .. }) = event else { unreachable!() };
+    let Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } = event else {
+        unreachable!()
+    };
     why
 }
 
@@ -72,9 +74,10 @@ async fn garbage_closes_the_connection_and_the_phone_comes_back() {
     registrar.set_fault(garbage, Times::Once);
     let alice = Tester::start(config(&registrar, "alice"));
     alice.phone.register();
-    let event =
-        alice.wait_for(|event| matches!(event, Event::Connection(ConnectionState::Lost { .. }))).await;
-    let Event::Connection(ConnectionState::Lost { why }) = event else { unreachable!() };
+    let event = alice
+        .wait_for(|event| matches!(event, Event::Connection { state: ConnectionState::Lost { .. }, .. }))
+        .await;
+    let Event::Connection { state: ConnectionState::Lost { why }, .. } = event else { unreachable!() };
     assert!(matches!(why, LostReason::NotSip(_)), "{why:?}");
     alice.wait_for(registered).await;
     assert_eq!(registrar.connections(), 2);
@@ -90,7 +93,9 @@ async fn a_server_that_closes_is_found_again_out_11() {
     alice.wait_for(registered).await;
 
     registrar.restart().await.unwrap();
-    alice.wait_for(|event| matches!(event, Event::Connection(ConnectionState::Lost { .. }))).await;
+    alice
+        .wait_for(|event| matches!(event, Event::Connection { state: ConnectionState::Lost { .. }, .. }))
+        .await;
     alice.wait_for(registered).await;
     assert_eq!(registrar.bindings("alice").len(), 1);
 }
@@ -136,7 +141,9 @@ async fn an_unknown_host_is_said() {
     let alice = Tester::start(config);
     alice.phone.register();
     let event = alice.wait_for(backing_off).await;
-    let Event::Connection(ConnectionState::BackingOff { why, .. }) = event else { unreachable!() };
+    let Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } = event else {
+        unreachable!()
+    };
     assert!(
         matches!(&why, Trouble::NoConnection(failure) if matches!(**failure, ConnectFailure::Dns(_))),
         "{why:?}"

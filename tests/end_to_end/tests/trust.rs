@@ -26,7 +26,11 @@ async fn refusal(certificate: ServerCertificate, root: &str) -> Code {
     let event = alice.wait_for(|event| matches!(event, Event::Untrusted { .. })).await;
     let Event::Untrusted { verdict, address } = event else { unreachable!() };
     assert_eq!(address, impostor.address());
-    alice.wait_for(|event| matches!(event, Event::Connection(ConnectionState::BackingOff { .. }))).await;
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Connection { state: ConnectionState::BackingOff { .. }, .. })
+        })
+        .await;
     tokio::time::timeout(PATIENCE, alice.phone.shut_down()).await.unwrap();
     assert!(impostor.connections() >= 1);
     assert_eq!(impostor.application_bytes(), 0, "not one SIP byte (TLS-01)");
@@ -64,9 +68,12 @@ async fn both_tls_versions_work_tls_11() {
         let registrar = registrar(options().tls(versions)).await;
         let alice = Tester::start(aldis_end_to_end::config(&registrar, "alice"));
         alice.phone.register();
-        let event =
-            alice.wait_for(|event| matches!(event, Event::Connection(ConnectionState::Connected(_)))).await;
-        let Event::Connection(ConnectionState::Connected(connected)) = event else { unreachable!() };
+        let event = alice
+            .wait_for(|event| matches!(event, Event::Connection { state: ConnectionState::Connected(_), .. }))
+            .await;
+        let Event::Connection { state: ConnectionState::Connected(connected), .. } = event else {
+            unreachable!()
+        };
         assert_eq!(connected.matched.value, DOMAIN);
         assert_eq!(connected.reference.to_string(), DOMAIN);
         let post_quantum = connected.tls.group == "X25519MLKEM768";

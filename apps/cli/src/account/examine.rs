@@ -70,7 +70,7 @@ pub(crate) fn examine(
             "DOMAIN is {domain}, and the account's is {other}. Leave DOMAIN or the account away."
         )));
     }
-    if settings.proxy.is_some() {
+    if !settings.proxies.is_empty() {
         because = Because::Proxy;
     }
     let config = reach(config, args, &settings, out)?;

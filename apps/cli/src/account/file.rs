@@ -37,6 +37,23 @@ struct Content {
     accounts: BTreeMap<String, Section>,
 }
 
+/// A text, or a list of them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub fn into_list(self) -> Vec<String> {
+        match self {
+            OneOrMany::One(text) => vec![text],
+            OneOrMany::Many(list) => list,
+        }
+    }
+}
+
 /// One account in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -55,7 +72,7 @@ pub(crate) struct Section {
     pub max_message: Option<Spanned<u32>>,
     pub register_to_send: Option<Spanned<bool>>,
     pub store: Option<Spanned<PathBuf>>,
-    pub proxy: Option<Spanned<String>>,
+    pub proxy: Option<Spanned<OneOrMany>>,
     pub address: Option<Spanned<Vec<String>>>,
     pub resolver: Option<Spanned<String>>,
     pub server_name: Option<Spanned<Vec<String>>>,

@@ -130,8 +130,11 @@ fn reach(
 
 /// Where to connect.
 fn place(mut config: Config, settings: &Settings) -> Result<Config, Failure> {
-    if let Some(proxy) = &settings.proxy {
+    for proxy in &settings.proxies {
         config = proxy.read(|text| config.proxy(text))?;
+    }
+    if let Some(flows) = &settings.flows {
+        config = flows.read(|count| config.flows(usize::from(*count)))?;
     }
     for address in &settings.addresses {
         config = address.read(|text| config.address(text))?;
@@ -173,9 +176,6 @@ fn cache_folder(settings: &Settings) -> Option<PathBuf> {
 
 /// What the contract has and the library has not yet: refused, so that nobody believes it to be in force.
 fn refuse_what_is_not_there(settings: &Settings) -> Result<(), Failure> {
-    if let Some(flows) = settings.flows.as_ref().filter(|flows| flows.value > 1) {
-        return Err(flows.wrong("this version keeps one connection; leave it away or say 1"));
-    }
     if let Some(store) = settings.store.as_ref().filter(|store| store.value.as_os_str() != NO_STORE) {
         return Err(store.wrong("this version keeps outbox and inbox in memory; leave it away or say none"));
     }

@@ -1,6 +1,6 @@
 //! All settings of an account: what the command line says, and the configuration file where it says nothing.
 
-use super::file::{Choice, ConfigFile, Section};
+use super::file::{Choice, ConfigFile, OneOrMany, Section};
 use super::origin::{Given, Origin};
 use crate::args::{self, Level, MinTls, Revocation};
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     pub max_message: Option<Given<u32>>,
     pub register_to_send: Option<Given<bool>>,
     pub store: Option<Given<PathBuf>>,
-    pub proxy: Option<Given<String>>,
+    pub proxies: Vec<Given<String>>,
     pub addresses: Vec<Given<String>>,
     pub resolver: Option<Given<SocketAddr>>,
     pub server_names: Vec<Given<String>>,
@@ -106,16 +106,22 @@ impl Pick<'_> {
         key: Option<&Spanned<Vec<T>>>,
     ) -> Vec<Given<T>> {
         if !options.is_empty() {
-            let given = |value: &T| Given { value: value.clone(), origin: Origin::Option(name) };
-            return options.iter().map(given).collect();
+            return each(options.to_vec(), &Origin::Option(name));
         }
-        let list = self.one(name, None, key);
-        list.into_iter()
-            .flat_map(|list| {
-                let origin = list.origin;
-                list.value.into_iter().map(move |value| Given { value, origin: origin.clone() })
-            })
-            .collect()
+        self.one(name, None, key).map_or_else(Vec::new, |list| each(list.value, &list.origin))
+    }
+
+    /// The same where a single value need not be a list.
+    fn listed(
+        self,
+        name: &'static str,
+        options: &[String],
+        key: Option<&Spanned<OneOrMany>>,
+    ) -> Vec<Given<String>> {
+        if !options.is_empty() {
+            return each(options.to_vec(), &Origin::Option(name));
+        }
+        self.one(name, None, key).map_or_else(Vec::new, |list| each(list.value.into_list(), &list.origin))
     }
 
     fn word<T: ValueEnum>(
@@ -139,6 +145,10 @@ impl Pick<'_> {
         })?;
         Ok(Some(Given { value, origin: given.origin }))
     }
+}
+
+fn each<T>(values: Vec<T>, origin: &Origin) -> Vec<Given<T>> {
+    values.into_iter().map(|value| Given { value, origin: origin.clone() }).collect()
 }
 
 fn merge(args: &args::Account, section: &Section, file: Option<&ConfigFile>) -> Result<Settings, Failure> {
@@ -175,7 +185,7 @@ fn merge(args: &args::Account, section: &Section, file: Option<&ConfigFile>) -> 
         max_message: pick.one("--max-message", args.max_message.as_ref(), section.max_message.as_ref()),
         register_to_send: pick.flag("--register-to-send", false, section.register_to_send.as_ref()),
         store: pick.one("--store", args.store.as_ref(), section.store.as_ref()),
-        proxy: pick.one("--proxy", args.proxy.as_ref(), section.proxy.as_ref()),
+        proxies: pick.listed("--proxy", &args.proxy, section.proxy.as_ref()),
         addresses: pick.many("--address", &args.address, section.address.as_ref()),
         resolver,
         server_names: pick.many("--server-name", &args.server_name, section.server_name.as_ref()),

@@ -42,17 +42,17 @@ async fn once(session: &mut Session<'_>, deadline: Instant) -> Outcome {
             Next::TimedOut => return Err(ending::no_connection_in_time(None)),
         };
         match event {
-            Event::Registration(RegistrationState::Registered { .. }) => return Ok(Exit::Done),
-            Event::Registration(RegistrationState::Failed { why, status, .. }) => {
+            Event::Registration { state: RegistrationState::Registered { .. }, .. } => return Ok(Exit::Done),
+            Event::Registration { state: RegistrationState::Failed { why, status, .. }, .. } => {
                 return Err(ending::registration(&why, status));
             }
-            Event::Connection(ConnectionState::BackingOff { why, .. }) if asked => {
+            Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } if asked => {
                 return Err(ending::lost(&why, UNKNOWN));
             }
-            Event::Connection(ConnectionState::BackingOff { why, .. }) => {
+            Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } => {
                 return Err(ending::no_connection(&why));
             }
-            Event::Connection(ConnectionState::Connected(_)) => connected = true,
+            Event::Connection { state: ConnectionState::Connected(_), .. } => connected = true,
             _ => {}
         }
         // On a trusted connection the first thing sent is the request.
@@ -87,11 +87,15 @@ impl Standing {
     /// The failure that the command ends with.
     pub fn after(&mut self, event: &Event) -> Result<(), crate::failure::Failure> {
         match event {
-            Event::Registration(RegistrationState::Registered { .. }) => self.was_registered = true,
-            Event::Registration(RegistrationState::Failed { why, status, retry_in: None }) => {
+            Event::Registration { state: RegistrationState::Registered { .. }, .. } => {
+                self.was_registered = true
+            }
+            Event::Registration {
+                state: RegistrationState::Failed { why, status, retry_in: None }, ..
+            } => {
                 return Err(ending::registration(why, *status));
             }
-            Event::Connection(ConnectionState::BackingOff { why, .. })
+            Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. }
                 if !self.was_registered && tell::refused(why).is_some() =>
             {
                 return Err(ending::no_connection(why));

@@ -89,14 +89,16 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
                 | OutgoingState::Displayed => {}
             },
             // What cannot pass by itself is not waited for.
-            Event::Connection(ConnectionState::BackingOff { why, .. })
+            Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. }
                 if withdrawn.is_none() && !may_pass(&why) =>
             {
                 withdrawn = Some(ending::no_connection(&why));
                 session.will_tell();
                 session.phone.withdraw(id);
             }
-            Event::Connection(ConnectionState::BackingOff { why, .. }) => last_trouble = Some(why),
+            Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } => {
+                last_trouble = Some(why)
+            }
             _ => {}
         }
     }

@@ -189,20 +189,22 @@ async fn registered(
         };
         report.event(&event)?;
         match event {
-            Event::Registration(RegistrationState::Registered { expires_in, outbound, .. }) => {
+            Event::Registration {
+                state: RegistrationState::Registered { expires_in, outbound, .. }, ..
+            } => {
                 let how = if outbound { ", with outbound (RFC 5626)" } else { "" };
                 return Ok(Ok(format!("Registered for {} s{how}", expires_in.as_secs())));
             }
-            Event::Registration(RegistrationState::Failed { why, status, .. }) => {
+            Event::Registration { state: RegistrationState::Failed { why, status, .. }, .. } => {
                 return Ok(Err(ending::registration(&why, status)));
             }
-            Event::Connection(ConnectionState::BackingOff { .. }) if connected => {
+            Event::Connection { state: ConnectionState::BackingOff { .. }, .. } if connected => {
                 return Ok(Err(ending::no_answer(UNKNOWN)));
             }
-            Event::Connection(ConnectionState::BackingOff { why, .. }) => {
+            Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } => {
                 return Ok(Err(ending::no_connection(&why)));
             }
-            Event::Connection(ConnectionState::Connected(_)) => connected = true,
+            Event::Connection { state: ConnectionState::Connected(_), .. } => connected = true,
             _ => {}
         }
     }
@@ -214,7 +216,7 @@ async fn end(phone: &Phone, interrupts: &mut Interrupts, report: &mut Report<'_>
     let events = async {
         let mut removed = false;
         while let Some(event) = phone.next_event().await {
-            removed |= matches!(event, Event::Registration(RegistrationState::Unregistered));
+            removed |= matches!(event, Event::Registration { state: RegistrationState::Unregistered, .. });
             if told.is_ok() {
                 told = report.event(&event);
             }

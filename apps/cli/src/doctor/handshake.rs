@@ -192,13 +192,16 @@ fn tell_connection(connection: &Connection, took: Duration, report: &mut Report<
         }
     }
     report.tell(&revocation(trusted))?;
-    report.event(&Event::Connection(ConnectionState::Connected(Arc::new(Connected {
-        address: facts.address,
-        target: connection.target.clone(),
-        tls: facts.clone(),
-        reference: trusted.reference.clone(),
-        matched: trusted.matched.clone(),
-        expires: trusted.expires.as_secs(),
-        warnings: trusted.warnings.clone(),
-    }))))
+    report.event(&Event::Connection {
+        state: ConnectionState::Connected(Arc::new(Connected {
+            address: facts.address,
+            target: connection.target.clone(),
+            tls: facts.clone(),
+            reference: trusted.reference.clone(),
+            matched: trusted.matched.clone(),
+            expires: trusted.expires.as_secs(),
+            warnings: trusted.warnings.clone(),
+        })),
+        reg_id: 1,
+    })
 }

@@ -43,7 +43,7 @@ pub(super) async fn find(
         }
         Route::Discover { port } => *port,
     };
-    report.event(&Event::Connection(aldis::ConnectionState::Resolving))?;
+    report.event(&Event::Connection { state: aldis::ConnectionState::Resolving, reg_id: 1 })?;
     let host = Host::from(&request.identity);
     let begun = Instant::now();
     let mut draw = srv::system_draw;
@@ -164,7 +164,7 @@ pub(super) async fn addresses(
         let step = Step::ok("addresses", &text).detail("host", name.as_str()).detail("addresses", list);
         report.tell(&step.detail("took_ms", millis(begun.elapsed())))?;
     }
-    report.event(&Event::Connection(aldis::ConnectionState::Connecting))?;
+    report.event(&Event::Connection { state: aldis::ConnectionState::Connecting, reg_id: 1 })?;
     let mut any = false;
     let attempts = try_all(&addresses, target.port, deadline.min(Instant::now() + TCP_LIMIT)).await;
     let all_fail = attempts.iter().all(|(_, result)| result.is_err());

@@ -41,7 +41,7 @@ final class PhoneTests: XCTestCase {
         let registered = try await phone.register()
         XCTAssert((1...3600).contains(registered.expiresIn))
         var found: Connected?
-        for await case .connection(.connected(let facts)) in phone.events {
+        for await case .connection(.connected(let facts), _) in phone.events {
             found = facts
             break
         }
@@ -257,7 +257,7 @@ final class PhoneTests: XCTestCase {
         let config = server.config("alice", at: "vault", roots: "vault-root", certificates: server.clientCertificates)
         let phone = try Phone(config, key: Keystore(server!))
         phone.startRegistering()
-        for await case .connection(.connected) in phone.events { break }
+        for await case .connection(.connected, _) in phone.events { break }
         while server.ask("vault-clients") == "0" { try await Task.sleep(for: .milliseconds(5)) }
         guard case .NoConnection = try await refusal(Phone(config, key: Declining())) else { return XCTFail() }
     }

@@ -1,8 +1,8 @@
 //! What goes over the connection: requests, responses, line ends.
 
 use super::messaging::COMPOSING_WITHIN;
-use super::{Agent, Flow, Output};
-use crate::event::{Event, FlowId, LostReason, MessageId};
+use super::{Agent, Output};
+use crate::event::{FlowId, LostReason, MessageId};
 use crate::keepalive::{LineEnd, PONG};
 use crate::message::Kind;
 use crate::outbox::{Leaving, Outcome};
@@ -32,32 +32,48 @@ impl Agent {
         }
     }
 
-    pub(super) fn send_register(&mut self, now: Now, flow: FlowId, local: SocketAddr, removal: bool) {
+    pub(super) fn send_register(
+        &mut self,
+        now: Now,
+        index: usize,
+        flow: FlowId,
+        local: SocketAddr,
+        removal: bool,
+    ) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
         let (branch, bytes) =
-            self.registration.request(&self.account, &mut self.spaces, &mut self.random, local, removal);
-        self.transactions.begin(now, branch, Purpose::Register { removal }, TRANSACTION_LIFETIME);
+            slot.registration.request(&self.account, &mut self.spaces, &mut self.random, local, removal);
+        let purpose = Purpose::Register { slot: index, removal };
+        self.transactions.begin(now, branch, flow, purpose, TRANSACTION_LIFETIME);
         self.outputs.push_back(Output::Transmit(flow, bytes));
     }
 
-    pub(super) fn send_request(&mut self, now: Now, flow: FlowId, local: SocketAddr, id: MessageId) {
-        let service_route = self.registration.service_route();
-        let leaving = Leaving { account: &self.account, service_route, local };
+    pub(super) fn send_request(
+        &mut self,
+        now: Now,
+        index: usize,
+        flow: FlowId,
+        local: SocketAddr,
+        id: MessageId,
+    ) {
+        let service_route = self.slots.get(index).map_or(&[][..], |slot| slot.registration.service_route());
+        let (account, proxy) = (&self.account, self.account.route_of(index));
+        let leaving = Leaving { account, proxy, service_route, local };
         let request = self.outbox.request(&id, leaving, &mut self.spaces, &mut self.random);
         if let Some((branch, bytes)) = request {
             let status = self.outbox.kind(&id) == Some(Kind::Composing);
             let within = if status { COMPOSING_WITHIN } else { TRANSACTION_LIFETIME };
-            self.transactions.begin(now, branch, Purpose::Message(id), within);
+            self.transactions.begin(now, branch, flow, Purpose::Message(id), within);
             self.outputs.push_back(Output::Transmit(flow, bytes));
         }
     }
 
     pub(super) fn frame(&mut self, now: Now, id: FlowId, frame: Frame) {
-        let (flow, random) = (&mut self.flow, &mut self.random);
-        let Flow::Up(up) = flow else { return };
+        let Some((_, up)) = self.up(id) else { return };
         let source = Source { flow: id, peer: up.peer };
         match frame {
             Frame::LineEnd => {
-                if up.alive.line_end(now, random) == LineEnd::Ping {
+                if up.alive.line_end() == LineEnd::Ping {
                     self.outputs.push_back(Output::Transmit(id, Bytes::from_static(PONG)));
                 }
             }
@@ -78,23 +94,22 @@ impl Agent {
                         self.react(now, reaction);
                     }
                     Judgement::Drop(defect) => tracing::debug!(%defect, "dropped a message"),
-                    Judgement::Close(defect) => self.drop_flow(now, LostReason::NotSip(defect)),
+                    Judgement::Close(defect) => self.drop_flow(now, id, LostReason::NotSip(defect)),
                 }
             }
         }
     }
 
-    /// The transaction of a response (RFC 3261 §17.1.3), if it is one of ours and final.
-    fn matching(&mut self, response: &Message) -> Option<Purpose> {
-        let Flow::Up(up) = &self.flow else { return None };
+    /// The transaction of a response (RFC 3261 §17.1.3), if it is one of ours on this flow and final.
+    fn matching(&mut self, flow: FlowId, local: SocketAddr, response: &Message) -> Option<Purpose> {
         let mut vias = response.all::<Via<'_>>().flatten();
         let via = vias.next()?;
         // A second Via, or another sent-by: the response went astray (GEN-12, GEN-13).
-        if vias.next().is_some() || via.sent_by != Via::tls(up.local, Params::none()).sent_by {
+        if vias.next().is_some() || via.sent_by != Via::tls(local, Params::none()).sent_by {
             return None;
         }
         let branch = via.branch()?;
-        let purpose = self.transactions.get(branch.as_ref())?;
+        let purpose = self.transactions.get(flow, branch.as_ref())?;
         let method = match purpose {
             Purpose::Register { .. } => Method::Register,
             Purpose::Message(_) => Method::Message,
@@ -106,38 +121,62 @@ impl Agent {
     }
 
     fn response(&mut self, now: Now, flow: FlowId, response: &Message) {
-        let Some(purpose) = self.matching(response) else { return };
-        let Ok(StartLine::Response { status, reason }) = response.start_line() else { return };
-        let Flow::Up(up) = &mut self.flow else { return };
+        let Some((index, up)) = self.up(flow) else { return };
         let local = up.local;
+        let Some(purpose) = self.matching(flow, local, response) else { return };
+        let Ok(StartLine::Response { status, reason }) = response.start_line() else { return };
         let response = Final { now, message: response, status, reason: &reason };
         match purpose {
-            Purpose::Register { removal } => {
-                let random = &mut self.random;
-                match self.registration.response(&self.account, &mut self.spaces, random, response) {
-                    Next::Again => self.send_register(now, flow, local, removal),
-                    Next::Nothing => {}
-                    Next::Tell(change) => self.tell(Event::Registration(change)),
-                    Next::Bound { change, flow_timer, pongs } => {
-                        up.registered_at.get_or_insert(now.mono);
-                        up.alive.start(now, &mut self.random, flow_timer, pongs);
-                        self.tell(Event::Registration(change));
-                    }
-                }
+            Purpose::Register { slot, removal } if slot == index => {
+                self.registered(index, flow, removal, response);
             }
+            Purpose::Register { .. } => {}
             Purpose::Message(id) => {
                 let (account, spaces) = (&self.account, &mut self.spaces);
                 match self.outbox.response(&id, account, spaces, response) {
-                    Some(Outcome::Again) => self.send_request(now, flow, local, id),
+                    Some(Outcome::Again) => self.send_request(now, index, flow, local, id),
                     Some(Outcome::Done(to, kind, state)) => {
-                        if !self.registration.wanted {
+                        if self.wanted.is_none()
+                            && let Some(slot) = self.slots.get_mut(index)
+                        {
                             // There is no registration to go by: what carries messages is a success.
-                            self.failures = 0;
+                            slot.failures = 0;
                         }
                         self.tell_outgoing(id, to, kind, state);
                     }
                     None => {}
                 }
+            }
+        }
+    }
+
+    /// A final response to the REGISTER of one of the flows.
+    fn registered(&mut self, index: usize, flow: FlowId, removal: bool, response: Final<'_>) {
+        let now = response.now;
+        let back_off = self.account.timing.back_off(!self.is_registered());
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(local) = slot.current(flow).map(|up| up.local) else { return };
+        let (spaces, random) = (&mut self.spaces, &mut self.random);
+        match slot.registration.response(&self.account, spaces, random, back_off, response) {
+            Next::Again => self.send_register(now, index, flow, local, removal),
+            Next::Nothing => {}
+            Next::Tell(change) => self.registration(index, change),
+            Next::Elsewhere(change) => {
+                slot.shunned = slot.last_peer;
+                self.registration(index, change);
+            }
+            Next::Redirected(to) => {
+                slot.redirect = Some(to);
+                self.replace(index);
+            }
+            Next::Bound { change, flow_timer, pongs } => {
+                if let Some(up) = slot.current(flow) {
+                    up.registered_at.get_or_insert(now.mono);
+                    up.alive.start(now, &mut self.random, flow_timer, pongs);
+                }
+                let speaks = |slot: &super::Slot| slot.registration.outbound() == Some(true);
+                self.outbound = Some(self.slots.iter().any(speaks));
+                self.registration(index, change);
             }
         }
     }

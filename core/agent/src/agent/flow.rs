@@ -1,13 +1,9 @@
-//! The connection: when it is made, replaced and given up, and what leaves over it.
+//! Which flows there are to be, when they connect, and what leaves over them.
 
-use super::{Agent, FIRST_RECONNECT, Flow, IDLE, Output, Up};
-use crate::event::{
-    BackOffReason, ConnectionChange, Event, FlowId, LostReason, MessageFailure, MessageId,
-    RegistrationChange, RegistrationFailure, UnknownReason,
-};
+use super::slot::{Link, Slot, Up};
+use super::{Agent, Connect, HEAD_START, IDLE, Output};
+use crate::event::{ConnectionChange, FlowId, MessageFailure, RegistrationChange, UnknownReason};
 use crate::keepalive::PING;
-use crate::outbox::Ended;
-use crate::registration::back_off;
 use crate::time::{Deadline, Now, Reason};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -16,7 +12,7 @@ use std::time::Duration;
 impl Agent {
     /// When something is due by itself: the earliest of all, computed from the state.
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        if self.stop_at.is_some() && matches!(self.flow, Flow::None) {
+        if self.is_finished() {
             return None;
         }
         let mut first: Option<Deadline> = None;
@@ -32,179 +28,275 @@ impl Agent {
         add(self.composing.deadline(), Reason::Composing);
         add(self.outbox.next_expiry(), Reason::MessageExpiry);
         add(self.stop_at, Reason::Shutdown);
-        match &self.flow {
-            Flow::Waiting { until } => add(Some(*until), Reason::Reconnect),
-            Flow::Up(up) => {
-                add(self.registration.deadline().filter(|_| self.registration.wanted), Reason::Registration);
-                add(self.outbox.deadline().filter(|_| self.may_send()), Reason::ServerBusy);
-                if let Some((at, pong)) = up.alive.deadline() {
-                    add(Some(at), if pong { Reason::Pong } else { Reason::Ping });
+        add(self.next_start(), Reason::Registration);
+        if self.carrier().is_some() {
+            add(self.outbox.deadline(), Reason::ServerBusy);
+        }
+        let longest = self.longest_interval();
+        for (index, slot) in self.slots.iter().enumerate() {
+            match &slot.link {
+                Link::Down { not_before } if self.needs(index) && self.stop_at.is_none() => {
+                    add(Some(*not_before), Reason::Reconnect);
                 }
-                add(up.idle_since.map(|since| since + IDLE), Reason::Idle);
+                Link::Up(up) => {
+                    add(slot.registration.deadline(), Reason::Registration);
+                    if let Some((at, pong)) = up.alive.deadline(longest) {
+                        add(Some(at), if pong { Reason::Pong } else { Reason::Ping });
+                    }
+                    add(up.idle_since.map(|since| since + IDLE), Reason::Idle);
+                }
+                Link::Down { .. } | Link::Connecting(_) => {}
             }
-            Flow::None | Flow::Connecting(_) => {}
+            if let Some((at, true)) = slot.old.as_ref().and_then(|old| old.alive.deadline(longest)) {
+                add(Some(at), Reason::Pong);
+            }
         }
         first
     }
 
-    pub(super) fn up(&mut self, id: FlowId) -> Option<&mut Up> {
-        match &mut self.flow {
-            Flow::Up(up) if up.id == id => Some(up),
-            _ => None,
-        }
+    /// The longest time between pings on a flow whose server names none.
+    fn longest_interval(&self) -> Duration {
+        let timing = &self.account.timing;
+        if self.background { timing.background_ping } else { timing.ping }
     }
 
-    pub(super) fn wait(&mut self, now: Now, retry_in: Duration, why: BackOffReason) {
-        if self.is_needed() {
-            self.flow = Flow::Waiting { until: now.mono + retry_in };
-            self.tell(Event::Connection(ConnectionChange::BackingOff { why, retry_in }));
-        } else {
-            self.flow = Flow::None;
-        }
+    /// The flow of a connection, and the connection.
+    pub(super) fn up(&mut self, id: FlowId) -> Option<(usize, &mut Up)> {
+        let mut all = self.slots.iter_mut().enumerate();
+        all.find_map(|(index, slot)| slot.ups_mut().find(|up| up.id == id).map(|up| (index, up)))
     }
 
-    /// Closes the connection ourselves, because it has failed.
-    pub(super) fn drop_flow(&mut self, now: Now, why: LostReason) {
-        match std::mem::replace(&mut self.flow, Flow::None) {
-            Flow::Up(up) => {
-                self.outputs.push_back(Output::Close(up.id));
-                self.lost(now, &up, why);
+    /// The flow for which this connection is being made.
+    pub(super) fn connecting(&self, id: FlowId) -> Option<usize> {
+        self.slots.iter().position(|slot| matches!(slot.link, Link::Connecting(current) if current == id))
+    }
+
+    /// The flow that registers before others, and alone where there is no outbound: one that is bound, else the first of those
+    /// to a server of their own with the fewest failures.
+    fn lead(&self) -> usize {
+        self.slots.iter().position(|slot| slot.registration.is_bound()).unwrap_or_else(|| {
+            let failures = |slot: &Slot| slot.failures.saturating_add(slot.registration.failures());
+            let places = self.slots.iter().take(self.account.places()).enumerate();
+            places.min_by_key(|(_, slot)| failures(slot)).map_or(0, |(index, _)| index)
+        })
+    }
+
+    /// The flow that carries messages while nobody wants to be registered: one that is up, or coming, else the lead.
+    pub(super) fn messenger(&self) -> usize {
+        let up = self.slots.iter().position(|slot| slot.ups().next().is_some());
+        let coming = || self.slots.iter().position(|slot| matches!(slot.link, Link::Connecting(_)));
+        up.or_else(coming).unwrap_or_else(|| self.lead())
+    }
+
+    /// Whether a flow has to be there.
+    pub(super) fn needs(&self, index: usize) -> bool {
+        let Some(slot) = self.slots.get(index) else { return false };
+        slot.registration.needs_flow()
+            || slot.ups().any(|up| self.transactions.has(up.id))
+            || (self.wanted.is_none() && !self.outbox.is_empty() && self.messenger() == index)
+    }
+
+    /// When a flow begins that gives others a head start.
+    fn next_start(&self) -> Option<Duration> {
+        let since = self.wanted.filter(|_| self.outbound.is_none() && !self.is_refused())?;
+        let resting = self.slots.iter().enumerate().find(|(_, slot)| !slot.registration.wanted);
+        resting.map(|(index, _)| since + HEAD_START.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX)))
+    }
+
+    /// Whether the registrar said no for good and nothing says otherwise: no further flow is tried then.
+    fn is_refused(&self) -> bool {
+        let mut registrations = self.slots.iter().map(|slot| &slot.registration);
+        registrations.clone().any(|one| one.refusal().is_some()) && !registrations.any(|one| one.is_bound())
+    }
+
+    /// Decides which flows are to be registered.
+    fn choose(&mut self, now: Now) {
+        let Some(since) = self.wanted.filter(|_| !self.is_refused()) else { return };
+        let lead = self.lead();
+        for index in 0..self.slots.len() {
+            let head_start = HEAD_START.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
+            let wanted = index == lead || self.outbound.unwrap_or(since + head_start <= now.mono);
+            let Some(slot) = self.slots.get_mut(index) else { continue };
+            if wanted {
+                slot.registration.wanted = true;
+            } else if slot.registration.wanted {
+                self.unwant(index);
             }
-            other => self.flow = other,
         }
     }
 
-    /// What a lost connection means for all that went over it. `up` is what it was; the flow is none already.
-    pub(super) fn lost(&mut self, now: Now, up: &Up, why: LostReason) {
-        let no_answer = why == LostReason::NoAnswer;
-        let awaited = self.registration.is_pending();
-        self.transactions.clear();
-        for id in self.outbox.under_way() {
-            self.end_message(id, MessageFailure::Withdrawn, UnknownReason::ConnectionLost);
+    /// A flow is not to be registered any longer.
+    pub(super) fn unwant(&mut self, index: usize) {
+        if self.slots.get_mut(index).is_some_and(|slot| slot.registration.unwant()) {
+            self.registration(index, RegistrationChange::Unregistered);
         }
-        self.tell(Event::Connection(ConnectionChange::Lost { why: why.clone() }));
-        if self.registration.flow_lost() {
-            self.tell(Event::Registration(RegistrationChange::Unregistered));
-        }
-        if up.was_successful(now) {
-            self.failures = 0;
-        }
-        // One attempt at once for what had been registered (OUT-11), but not where no answer came (REG-16).
-        let at_once = self.failures == 0 && up.registered_at.is_some() && !no_answer;
-        let retry_in = if why == LostReason::NetworkChanged {
-            return;
-        } else if at_once {
-            self.random.percent(FIRST_RECONNECT, 0, 100)
-        } else {
-            back_off(&mut self.random, self.failures.saturating_add(1))
-        };
-        self.failures = self.failures.saturating_add(1);
-        self.wait(now, retry_in, BackOffReason::Lost(why));
-        if awaited && no_answer && self.registration.wanted {
-            let (why, retry_in) = (RegistrationFailure::Timeout, Some(retry_in));
-            self.tell(Event::Registration(RegistrationChange::Failed { why, status: None, retry_in }));
-        }
-    }
-
-    /// Ends a message that has no answer.
-    pub(super) fn end_message(&mut self, id: MessageId, unsent: MessageFailure, sent: UnknownReason) {
-        let Some(Ended { to, kind, state, branch }) = self.outbox.end(&id, unsent, sent) else { return };
-        if let Some(branch) = branch {
-            self.transactions.end(&branch);
-        }
-        self.tell_outgoing(id, to, kind, state);
-    }
-
-    fn is_needed(&self) -> bool {
-        self.registration.needs_flow() || !self.outbox.is_empty()
-    }
-
-    /// Messages wait for a registration that is wanted (OUT-14).
-    pub(super) fn may_send(&self) -> bool {
-        !self.registration.wanted || self.registration.is_bound()
     }
 
     /// Does what the state asks for.
     pub(super) fn advance(&mut self, now: Now) {
         self.tell_news();
-        self.registration.expire(now);
-        let refusal = self.registration.refusal().filter(|_| self.registration.wanted);
-        if let Some(why) = refusal.filter(|_| !self.outbox.is_empty()).cloned() {
-            for id in self.outbox.waiting() {
-                self.end_message(id, MessageFailure::NotRegistered(why.clone()), UnknownReason::Stopped);
-            }
+        for slot in &mut self.slots {
+            slot.registration.expire(now);
         }
-        match &self.flow {
-            Flow::None if self.is_needed() => self.connect(),
-            Flow::Waiting { .. } if !self.is_needed() => self.flow = Flow::None,
-            Flow::Waiting { until } if *until <= now.mono => self.connect(),
-            Flow::Connecting(id) if self.stop_at.is_some() || !self.is_needed() => {
-                self.outputs.push_back(Output::Close(*id));
-                self.flow = Flow::None;
+        self.choose(now);
+        self.fail_what_cannot_leave();
+        // What comes with something else costs no waking of its own.
+        let longest = self.longest_interval();
+        let stirring = self.slots.iter().any(|slot| {
+            let refresh = slot.registration.is_bound() && slot.registration.due(now) == Some(false);
+            refresh || slot.ups().next().is_some_and(|up| up.alive.is_due(now, longest))
+        });
+        for index in 0..self.slots.len() {
+            self.settle(now, index);
+            self.register_if_due(now, index, stirring);
+            self.retire_old(index);
+        }
+        self.send_ready(now);
+        for index in 0..self.slots.len() {
+            self.close_if_idle(now, index);
+            self.ping_if_due(now, index, stirring);
+        }
+    }
+
+    /// Messages that wait for a registration that is refused for good.
+    fn fail_what_cannot_leave(&mut self) {
+        if self.wanted.is_none() || self.outbox.is_empty() {
+            return;
+        }
+        let mut wanted = self.slots.iter().map(|slot| &slot.registration).filter(|one| one.wanted);
+        let all_refused = wanted.clone().all(|one| one.refusal().is_some());
+        let Some(why) = wanted.find_map(|one| one.refusal()).filter(|_| all_refused).cloned() else { return };
+        for id in self.outbox.waiting() {
+            self.end_message(id, MessageFailure::NotRegistered(why.clone()), UnknownReason::ConnectionLost);
+        }
+    }
+
+    /// Begins and gives up attempts.
+    fn settle(&mut self, now: Now, index: usize) {
+        let (needed, stopping) = (self.needs(index), self.stop_at.is_some());
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        match slot.link {
+            Link::Connecting(id) if stopping || !needed => {
+                self.outputs.push_back(Output::Close(id));
+                slot.link = Link::DOWN;
+            }
+            Link::Down { not_before } if needed && !stopping && not_before <= now.mono => {
+                self.connect(index);
             }
             _ => {}
         }
-        if let Flow::Up(up) = &self.flow {
-            let (id, local) = (up.id, up.local);
-            self.use_flow(now, id, local);
+        let Some(slot) = self.slots.get(index) else { return };
+        if slot.is_down() && slot.old.is_some() && (stopping || !needed) {
+            self.restore(index);
         }
     }
 
-    fn connect(&mut self) {
+    pub(super) fn connect(&mut self, index: usize) {
         self.last_flow += 1;
-        let id = FlowId(self.last_flow);
-        self.flow = Flow::Connecting(id);
-        self.tell(Event::Connection(ConnectionChange::Connecting));
-        self.outputs.push_back(Output::Connect(id));
+        let flow = FlowId(self.last_flow);
+        let others = self.slots.iter().enumerate().filter(|(other, _)| *other != index);
+        let mut avoid: Vec<SocketAddr> = others.filter_map(|(_, slot)| slot.last_peer).collect();
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        avoid.extend(slot.shunned);
+        slot.link = Link::Connecting(flow);
+        let redirect = slot.redirect.clone();
+        self.connection(index, ConnectionChange::Connecting);
+        self.outputs.push_back(Output::Connect(Connect { flow, slot: index, avoid, redirect }));
     }
 
-    fn use_flow(&mut self, now: Now, id: FlowId, local: SocketAddr) {
-        if let Some(removal) = self.registration.due(now) {
-            if let Some(change) = self.registration.announcement(removal) {
-                self.tell(Event::Registration(change));
-            }
-            self.send_register(now, id, local, removal);
-        }
-        let may_send = self.may_send();
-        while may_send && let Some(message) = self.outbox.next_ready(now) {
-            self.is_leaving(message);
-            self.send_request(now, id, local, message);
-        }
-        self.ask_to_leave();
-        // Whoever waits for an answer to his message gets it before we go.
-        let needed = self.is_needed() || self.server.is_waiting();
-        let stopping = self.stop_at.is_some();
-        let Some(up) = self.up(id) else { return };
-        up.idle_since = if needed { None } else { up.idle_since.or(Some(now.mono)) };
-        let idle_too_long = up.idle_since.is_some_and(|since| stopping || since + IDLE <= now.mono);
-        if idle_too_long {
-            self.flow = Flow::None;
-            self.outputs.push_back(Output::Close(id));
-            self.tell(Event::Connection(ConnectionChange::Closed));
+    fn register_if_due(&mut self, now: Now, index: usize, stirring: bool) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Link::Up(up) = &slot.link else { return };
+        let early = (stirring && slot.registration.may_refresh(now)).then_some(false);
+        let Some(removal) = slot.registration.due(now).or(early) else { return };
+        if self.transactions.has_register(up.id) {
             return;
         }
-        let random = &mut self.random;
-        if let Flow::Up(up) = &mut self.flow
-            && up.alive.ping_due(now, random)
-        {
-            self.outputs.push_back(Output::Transmit(id, Bytes::from_static(PING)));
+        if !removal && slot.shunned == Some(up.peer) {
+            return self.replace(index);
+        }
+        let (id, local) = (up.id, up.local);
+        if let Some(change) = slot.registration.announcement(removal) {
+            self.registration(index, change);
+        }
+        self.send_register(now, index, id, local, removal);
+    }
+
+    /// The connection that messages leave on now: one that is registered, if that is wanted (OUT-14), and not in doubt, if
+    /// there is a choice.
+    pub(super) fn carrier(&self) -> Option<(usize, FlowId, SocketAddr)> {
+        let wanted = self.wanted.is_some();
+        let mut best: Option<(bool, (usize, FlowId, SocketAddr))> = None;
+        for (index, slot) in self.slots.iter().enumerate() {
+            let is_old = |up: &Up| slot.old.as_ref().is_some_and(|old| old.id == up.id);
+            let bound = slot.registration.is_bound();
+            let usable =
+                |up: &&Up| (!wanted || (bound && up.registered_at.is_some())) && (up.proven || !is_old(up));
+            if let Some(up) = slot.ups().find(usable) {
+                let doubtful = up.alive.is_in_doubt();
+                if best.is_none_or(|(worse, _)| worse && !doubtful) {
+                    best = Some((doubtful, (index, up.id, up.local)));
+                }
+            }
+        }
+        best.map(|(_, carrier)| carrier)
+    }
+
+    fn send_ready(&mut self, now: Now) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let Some((index, id, local)) = self.carrier() else { return };
+        while let Some(message) = self.outbox.next_ready(now) {
+            if self.outbox.is_first(&message) {
+                self.is_leaving(message);
+            }
+            self.send_request(now, index, id, local, message);
+        }
+        self.ask_to_leave();
+    }
+
+    /// Closes a connection whose place another one has taken, once its answers have come. One that brought nothing since it was
+    /// doubted is not waited for.
+    fn retire_old(&mut self, index: usize) {
+        let waiting = self.server.is_waiting();
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let (Link::Up(up), Some(old)) = (&slot.link, &slot.old) else { return };
+        let taken = up.registered_at.is_some() || !slot.registration.needs_flow();
+        if !taken || (old.proven && (waiting || self.transactions.has(old.id))) {
+            return;
+        }
+        let id = old.id;
+        slot.old = None;
+        self.outputs.push_back(Output::Close(id));
+        self.orphan(id);
+    }
+
+    fn close_if_idle(&mut self, now: Now, index: usize) {
+        // Whoever waits for an answer to his message gets it before we go.
+        let needed = self.needs(index) || self.server.is_waiting();
+        let stopping = self.stop_at.is_some();
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Link::Up(up) = &mut slot.link else { return };
+        up.idle_since = if needed { None } else { up.idle_since.or(Some(now.mono)) };
+        let id = up.id;
+        if up.idle_since.is_some_and(|since| stopping || since + IDLE <= now.mono) {
+            slot.link = Link::DOWN;
+            if let Some(old) = slot.old.take() {
+                self.outputs.push_back(Output::Close(old.id));
+            }
+            self.outputs.push_back(Output::Close(id));
+            self.connection(index, ConnectionChange::Closed);
         }
     }
 
-    /// Shutting down has taken long enough.
-    pub(super) fn give_up(&mut self) {
-        self.end_messages();
-        if self.registration.abandon() {
-            self.tell(Event::Registration(RegistrationChange::Unregistered));
-        }
-        self.transactions.clear();
-        match std::mem::replace(&mut self.flow, Flow::None) {
-            Flow::Up(up) => {
-                self.outputs.push_back(Output::Close(up.id));
-                self.tell(Event::Connection(ConnectionChange::Closed));
-            }
-            Flow::Connecting(id) => self.outputs.push_back(Output::Close(id)),
-            Flow::None | Flow::Waiting { .. } => {}
+    fn ping_if_due(&mut self, now: Now, index: usize, stirring: bool) {
+        let longest = self.longest_interval();
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Link::Up(up) = &mut slot.link else { return };
+        if up.alive.is_due(now, longest) || (stirring && up.alive.may_ping(now, longest)) {
+            up.alive.ping(now, &mut self.random);
+            self.outputs.push_back(Output::Transmit(up.id, Bytes::from_static(PING)));
         }
     }
 }

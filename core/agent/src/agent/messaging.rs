@@ -1,10 +1,9 @@
 //! What is more than text from one to another: receipts, who is writing, what is learned of recipients.
 
-use super::{Agent, Flow};
+use super::Agent;
 use crate::composing::Status;
 use crate::event::{Event, MessageId, OutgoingState, Ticket, UnknownReason};
 use crate::message::{Kind, NewMessage, SendRefused, peer_of};
-use crate::outbox::Leaving;
 use crate::peers::PeerFacts;
 use crate::receipts::{Receipt, ReceiptFor, ReceiptKind, compose};
 use crate::received::AnswerWith;
@@ -12,7 +11,6 @@ use crate::time::Now;
 use aldis_sip::Uri;
 use aldis_sip::body::composing::IsComposing;
 use aldis_sip::body::imdn::Imdn;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A status of typing that is not answered by then is given up: a message of the user does not wait longer for its turn
@@ -62,7 +60,7 @@ impl Agent {
     /// Hands a status to the outbox if it leaves at once. Else it is dropped (COMP-05).
     fn send_status(&mut self, now: Now, Status { to, status }: Status) -> bool {
         let peer = peer_of(&to);
-        let connected = matches!(self.flow, Flow::Up(_)) && self.may_send() && self.stop_at.is_none();
+        let connected = self.carrier().is_some() && self.stop_at.is_none();
         let refused = self.outbox.peers.get(&peer).refuses_composing;
         if refused || !connected || self.outbox.is_busy(&peer) || !self.outbox.has_room(now) {
             return false;
@@ -72,10 +70,7 @@ impl Agent {
             return false;
         };
         message.kind = Kind::Composing;
-        let service_route = self.registration.service_route();
-        let leaving =
-            Leaving { account: &self.account, service_route, local: SocketAddr::from(([0, 0, 0, 0], 0)) };
-        self.outbox.add(now, leaving, &mut self.random, message).is_ok()
+        self.take_over(now, message).is_ok()
     }
 
     /// What is due of who is writing.

@@ -1,26 +1,24 @@
 //! One message, over its retries.
 
-use super::Leaving;
 use super::form::{Form, accepted, as_plain_text, is_accepted, wrap};
+use super::{Leaving, MAX_RESENDS};
 use crate::account::Account;
 use crate::event::MessageId;
-use crate::message::{Kind, NewMessage, may_be_target, peer_of};
+use crate::message::{Kind, NewMessage, peer_of};
 use crate::peers::{PeerFacts, Peers};
 use crate::random::Random;
+use crate::redirects::Redirects;
 use crate::request::{Draft, Heading, Identifiers, SUPPORTED, with_answers};
 use crate::spaces::Attempt;
 use crate::time::Now;
 use aldis_sip::fields::{Date, Expires};
-use aldis_sip::{FieldText, Header, Message, Method, Scheme, Uri};
+use aldis_sip::{FieldText, Header, Message, Method, Uri};
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// What an Authorization or Proxy-Authorization may add to a request beside user and URI, in bytes (MSG-04): header name,
 /// parameters, a digest of 64 digits, and 300 for the server's realm, nonce and opaque.
 const ROOM_FOR_AUTHORIZATION: usize = 560;
-/// Most targets that one message is redirected to (GEN-18).
-const MAX_REDIRECTS: usize = 5;
 
 pub(super) struct Item {
     pub message: NewMessage,
@@ -36,6 +34,8 @@ pub(super) struct Item {
     pub branch: Option<String>,
     /// Bytes of it may have left.
     pub may_have_left: bool,
+    /// How often it was sent again because its answer was lost.
+    pub resends: u8,
     /// The size of the request that was sent last, in bytes.
     pub size: usize,
     pub form: Form,
@@ -43,10 +43,8 @@ pub(super) struct Item {
     repaired: bool,
     /// When the app handed it over, in seconds since 1970.
     pub date: i64,
-    /// Where a 3xx said that the message could go, best first.
-    targets: VecDeque<Uri<'static>>,
-    /// Where it has gone: no URI is tried twice.
-    tried: Vec<Uri<'static>>,
+    /// Where 3xx said that the message could go.
+    pub redirects: Redirects,
 }
 
 impl Item {
@@ -71,46 +69,28 @@ impl Item {
             attempt: Attempt::default(),
             branch: None,
             may_have_left: false,
+            resends: 0,
             size: 0,
             form: Form::of(&message, facts),
             repaired: false,
             date,
-            targets: VecDeque::new(),
-            tried: Vec::new(),
+            redirects: Redirects::default(),
             message,
         }
     }
 
-    /// Takes the Contacts of a 3xx, those with the highest q first (RFC 3261 §8.1.3.4).
-    pub fn take_targets(&mut self, response: &Message) {
-        let mut found: Vec<(f32, Uri<'static>)> = response
-            .contacts()
-            .flatten()
-            .filter_map(|contact| {
-                let address = contact.address()?;
-                let q = address.params.value("q").and_then(|q| q.parse::<f32>().ok());
-                let q = q.filter(|q| (0.0..=1.0).contains(q)).unwrap_or(1.0);
-                Some((q, address.uri.clone().into_owned()))
-            })
-            .collect();
-        found.sort_by(|a, b| b.0.total_cmp(&a.0));
-        self.targets.extend(found.into_iter().map(|(_, uri)| uri).take(MAX_REDIRECTS));
+    /// Counts another time that it is sent because its answer was lost; whether that is allowed.
+    pub fn may_go_again(&mut self) -> bool {
+        self.resends += 1;
+        self.resends <= MAX_RESENDS
     }
 
     /// Goes on to the next target, if there is one.
     pub fn next_target(&mut self) -> bool {
-        while let Some(next) = self.targets.pop_front() {
-            // What was asked to go over TLS all the way does not go another way.
-            let downgrade = self.target.scheme() == Scheme::Sips && next.scheme() != Scheme::Sips;
-            let tried = self.tried.iter().chain([&self.target]).any(|tried| tried.equivalent(&next));
-            if downgrade || tried || !may_be_target(&next) || self.tried.len() >= MAX_REDIRECTS {
-                continue;
-            }
-            self.tried.push(std::mem::replace(&mut self.target, next));
-            self.identifiers.cseq += 1;
-            return true;
-        }
-        false
+        let Some(next) = self.redirects.next(&self.target) else { return false };
+        self.target = next;
+        self.identifiers.cseq += 1;
+        true
     }
 
     /// Whether receipts can come: they were asked for, and the request said so.
@@ -205,7 +185,7 @@ pub(super) fn limit(account: &Account, item: &Item, id: &MessageId, size: usize,
 /// How large the request can become: with the longest address that Via can hold, and the answer to a challenge.
 pub(super) fn size(leaving: Leaving<'_>, item: &Item, id: &MessageId, branch: &str) -> usize {
     let longest = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from([0xff; 16]), u16::MAX, 0, 0));
-    let heading = Heading::new(leaving.account, leaving.service_route, &item.target);
+    let heading = Heading::new(leaving.proxy, leaving.service_route, &item.target);
     let request = item.write(Leaving { local: longest, ..leaving }, &heading, id, branch, &[]);
     request.len()
         + ROOM_FOR_AUTHORIZATION

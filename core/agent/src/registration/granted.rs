@@ -1,7 +1,8 @@
 //! What the 200 to a REGISTER grants.
 
-use super::REG_ID;
+use super::Registration;
 use crate::account::Account;
+use crate::event::Gruus;
 use crate::message::may_be_target;
 use aldis_sip::fields::{Expires, FlowTimer, Path, Require, ServiceRoute};
 use aldis_sip::{Message, Uri};
@@ -20,12 +21,18 @@ pub(super) struct Granted {
     pub flow_timer: Option<u32>,
     /// Whether pings will be answered (OUT-19).
     pub pongs: bool,
+    pub gruus: Gruus,
 }
 
 impl Granted {
-    /// `None` if the registrar holds no binding of ours. `expires` is what was asked for, in seconds.
-    pub fn read(account: &Account, response: &Message, asked: &Uri<'_>, expires: u32) -> Option<Self> {
-        let (contact, seconds) = own_binding(account, response, asked, expires)?;
+    /// `None` if the registrar holds no binding of ours. `asked` is the Contact that was asked for.
+    pub fn read(
+        registration: &Registration,
+        account: &Account,
+        response: &Message,
+        asked: &Uri<'_>,
+    ) -> Option<Self> {
+        let Binding { contact, seconds, gruus, .. } = own_binding(registration, account, response, asked)?;
         if seconds == 0 {
             return None;
         }
@@ -42,28 +49,39 @@ impl Granted {
             service_route: routes.filter(may_be_target).take(MAX_SERVICE_ROUTE).collect(),
             flow_timer: flow_timer.or(kept.filter(|seconds| *seconds > 0)),
             pongs: requires_outbound || kept.is_some() || path_has_ob,
+            gruus,
         })
     }
 }
 
-/// Our binding, and the seconds granted (REG-07): by instance and reg-id where they are echoed, else by the URI; never
-/// the first one or another's. A registrar without outbound may hold an older binding of this very device beside the new
-/// one, so the Contact that was asked for comes first.
+/// A Contact in the answer that may be ours.
+struct Binding {
+    /// How much speaks for it.
+    likeness: u8,
+    contact: Uri<'static>,
+    /// The time granted.
+    seconds: u32,
+    gruus: Gruus,
+}
+
+/// Our binding (REG-07): by instance and reg-id where they are echoed, else by the URI; never the first one or another's.
+/// A registrar without outbound may hold an older binding of this very device beside the new one, so the Contact that was
+/// asked for comes first.
 fn own_binding(
+    registration: &Registration,
     account: &Account,
     response: &Message,
     asked: &Uri<'_>,
-    expires: u32,
-) -> Option<(Uri<'static>, u32)> {
-    let user = account.contact_user();
+) -> Option<Binding> {
+    let (user, reg_id) = (account.contact_user(), registration.reg_id());
     let common = response.get::<Expires>().ok().flatten().map(|Expires(seconds)| seconds);
     let instance = format!("<urn:uuid:{}>", account.instance);
-    let mut best: Option<(u8, Uri<'static>, u32)> = None;
+    let mut best: Option<Binding> = None;
     for contact in response.contacts().flatten() {
         let Some(address) = contact.address() else { continue };
         let echoed = address.params.value("+sip.instance");
         let same_device = echoed.map(|echoed| echoed.eq_ignore_ascii_case(&instance));
-        let other_flow = address.params.value("reg-id").is_some_and(|id| id != REG_ID);
+        let other_flow = address.params.value("reg-id").is_some_and(|id| id != reg_id);
         let likeness = match same_device {
             Some(false) => continue,
             _ if other_flow => continue,
@@ -72,10 +90,18 @@ fn own_binding(
             None if address.uri.user().is_some_and(|found| found == user) => 1,
             None => continue,
         };
-        if best.as_ref().is_none_or(|(least, ..)| *least < likeness) {
-            let granted = contact.expires().or(common).unwrap_or(expires);
-            best = Some((likeness, address.uri.clone().into_owned(), granted));
+        if best.as_ref().is_none_or(|best| best.likeness < likeness) {
+            let gruu = |name| {
+                let uri = Uri::parse(address.params.value(name)?.into_owned()).ok()?;
+                may_be_target(&uri).then_some(uri)
+            };
+            best = Some(Binding {
+                likeness,
+                contact: address.uri.clone().into_owned(),
+                seconds: contact.expires().or(common).unwrap_or(registration.expires),
+                gruus: Gruus { public: gruu("pub-gruu"), temporary: gruu("temp-gruu") },
+            });
         }
     }
-    best.map(|(_, uri, granted)| (uri, granted))
+    best
 }

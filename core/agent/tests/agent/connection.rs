@@ -4,12 +4,12 @@ use crate::rig::{BOB, Incoming, Rig, account, response, seconds};
 use aldis_agent::{
     BackOffReason, ConnectionChange, Event, LostReason, OutgoingState, RegistrationChange, UnknownReason,
 };
-use aldis_sip::Method;
+use aldis_sip::{Header, Method};
 use std::time::Duration;
 
 fn connections(rig: &mut Rig) -> Vec<ConnectionChange> {
     let change = |event| match event {
-        Event::Connection(change) => Some(change),
+        Event::Connection { change, .. } => Some(change),
         _ => None,
     };
     rig.events().into_iter().filter_map(change).collect()
@@ -39,8 +39,8 @@ fn nothing_is_sent_before_the_server_has_proved_itself() {
     rig.send(BOB, "early");
     rig.assert_silent();
     assert_eq!(connections(&mut rig), [ConnectionChange::Connecting]);
-    rig.connect();
-    assert_eq!(connections(&mut rig), [ConnectionChange::Connected]);
+    let flow = rig.connect();
+    assert_eq!(connections(&mut rig), [ConnectionChange::Connected { flow }]);
 }
 
 #[test]
@@ -202,21 +202,6 @@ fn a_pong_ends_the_waiting_out_10() {
 }
 
 #[test]
-fn a_changed_network_replaces_the_connection_at_once_out_11() {
-    let mut rig = Rig::registered();
-    rig.tell(|agent, now| agent.network_changed(now));
-    assert_eq!(rig.closed.len(), 1);
-    assert!(rig.wants_connection());
-    let changes = connections(&mut rig);
-    assert_eq!(
-        changes,
-        [ConnectionChange::Lost { why: LostReason::NetworkChanged }, ConnectionChange::Connecting]
-    );
-    rig.connect();
-    assert_eq!(rig.sent().method(), Some(Method::Register));
-}
-
-#[test]
 fn a_changed_network_ends_waiting_and_attempts() {
     let mut rig = Rig::default();
     rig.register();
@@ -303,7 +288,7 @@ fn endless_bytes_without_a_message_end_the_connection() {
 #[test]
 fn messages_come_in_any_pieces() {
     let (mut rig, register) = Rig::registering();
-    let contact = register.value(aldis_sip::Header::Contact).unwrap();
+    let contact = register.value(Header::Contact).unwrap();
     for byte in response(&register, 200, &[("Contact", contact)]) {
         rig.receive([byte]);
     }
@@ -377,28 +362,85 @@ fn another_message_keeps_the_connection_a_while_longer() {
 }
 
 #[test]
-fn messages_under_way_are_unknown_when_the_connection_is_lost_msg_07_gen_10() {
+fn a_message_under_way_leaves_again_when_its_connection_is_lost_msg_15_gen_10() {
     let mut rig = Rig::connected();
     let id = rig.send(BOB, "under way");
-    rig.events();
-    rig.lose();
-    let states = rig.outgoing();
-    let expected = OutgoingState::Unknown { why: UnknownReason::ConnectionLost, status: None };
-    assert_eq!(states, [(id, expected)]);
-}
-
-#[test]
-fn queued_messages_survive_a_lost_connection() {
-    let mut rig = Rig::connected();
-    rig.send(BOB, "under way");
-    let waiting = rig.send(BOB, "waiting");
-    rig.sent();
+    let first = rig.sent();
+    rig.send(BOB, "waiting");
     rig.events();
     rig.lose();
     rig.pass(seconds(1));
     rig.connect();
+    let again = rig.sent();
+    for header in [Header::AldisMessageId, Header::CallId, Header::From, Header::To, Header::CSeq] {
+        assert_eq!(again.value(header), first.value(header));
+    }
+    assert_eq!(again.body(), first.body());
+    assert_ne!(again.via().unwrap().branch(), first.via().unwrap().branch());
+    assert_eq!(rig.outgoing(), [], "it is being sent still");
+    rig.reply(&again, 200, &[]);
+    assert!(matches!(rig.outgoing().as_slice(), [(told, OutgoingState::Accepted { .. }), ..] if *told == id));
     assert_eq!(rig.sent().body(), "waiting");
-    assert!(matches!(rig.outgoing().last(), Some((id, OutgoingState::Sending)) if *id == waiting));
+}
+
+#[test]
+fn an_account_can_have_such_a_message_called_unknown_instead_msg_16_msg_07() {
+    let mut rig = Rig::connected_with(account().without_resending());
+    let id = rig.send(BOB, "under way");
+    rig.send(BOB, "waiting");
+    rig.sent();
+    rig.events();
+    rig.lose();
+    let expected = OutgoingState::Unknown { why: UnknownReason::ConnectionLost, status: None };
+    assert_eq!(rig.outgoing(), [(id, expected)]);
+    rig.pass(seconds(1));
+    rig.connect();
+    assert_eq!(rig.sent().body(), "waiting");
+}
+
+#[test]
+fn a_message_that_brings_its_server_down_each_time_is_not_sent_for_ever_msg_07() {
+    let mut rig = Rig::connected();
+    let id = rig.send(BOB, "poison");
+    rig.send(BOB, "next");
+    rig.events();
+    for _ in 0..4 {
+        assert_eq!(rig.sent().body(), "poison");
+        rig.lose();
+        rig.pass(seconds(60));
+        rig.connect();
+    }
+    let unknown = OutgoingState::Unknown { why: UnknownReason::ConnectionLost, status: None };
+    assert!(rig.outgoing().contains(&(id, unknown)));
+    assert_eq!(rig.sent().body(), "next");
+}
+
+#[test]
+fn a_resent_message_that_meets_its_first_copy_goes_once_more_msg_15() {
+    let mut rig = Rig::connected();
+    let id = rig.send(BOB, "hello");
+    rig.sent();
+    rig.lose();
+    rig.pass(seconds(1));
+    rig.connect();
+    let again = rig.sent();
+    rig.events();
+    rig.reply(&again, 482, &[]);
+    let once_more = rig.sent();
+    assert_eq!(once_more.value(Header::CallId), again.value(Header::CallId));
+    rig.reply(&once_more, 200, &[]);
+    assert!(matches!(rig.outgoing().as_slice(), [(told, OutgoingState::Accepted { .. })] if *told == id));
+}
+
+#[test]
+fn a_message_taken_back_before_it_could_leave_again_is_unknown_msg_07() {
+    let mut rig = Rig::connected();
+    let id = rig.send(BOB, "hello");
+    rig.lose();
+    rig.events();
+    rig.tell(|agent, now| agent.withdraw(now, id));
+    let unknown = OutgoingState::Unknown { why: UnknownReason::Stopped, status: None };
+    assert_eq!(rig.outgoing(), [(id, unknown)]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn next_ping(rig: &mut Rig) -> Duration {
 
 fn lost(rig: &mut Rig) -> Option<LostReason> {
     rig.events().into_iter().find_map(|event| match event {
-        Event::Connection(ConnectionChange::Lost { why }) => Some(why),
+        Event::Connection { change: ConnectionChange::Lost { why }, .. } => Some(why),
         _ => None,
     })
 }
@@ -125,7 +125,7 @@ fn a_device_that_slept_pings_and_gives_the_server_its_time_to_answer() {
     let mut rig = Rig::registered_with(account(), &[OUTBOUND]);
     rig.sleep(seconds(1000));
     assert_eq!(rig.sent_bytes().unwrap(), "\r\n\r\n");
-    rig.pass(seconds(9));
+    rig.pass(Duration::from_millis(3_999));
     assert!(rig.is_up());
     rig.receive("\r\n");
     rig.pass(seconds(20));

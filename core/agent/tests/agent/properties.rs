@@ -15,10 +15,11 @@ enum Step {
     Send(u8),
     Withdraw(u8),
     NetworkChanged,
+    App(u8),
     Credentials,
     Connect,
     FailToConnect,
-    Lose,
+    Lose(u8),
     Reply(u8, u8),
     Receive(u8),
     Answer(u8, bool),
@@ -34,11 +35,12 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Unregister),
         8 => (0..4_u8).prop_map(Step::Send),
         2 => any::<u8>().prop_map(Step::Withdraw),
-        1 => Just(Step::NetworkChanged),
+        2 => Just(Step::NetworkChanged),
+        2 => (0..4_u8).prop_map(Step::App),
         1 => Just(Step::Credentials),
         8 => Just(Step::Connect),
         2 => Just(Step::FailToConnect),
-        2 => Just(Step::Lose),
+        2 => any::<u8>().prop_map(Step::Lose),
         20 => (any::<u8>(), any::<u8>()).prop_map(|(which, how)| Step::Reply(which, how)),
         6 => any::<u8>().prop_map(Step::Receive),
         4 => (any::<u8>(), any::<bool>()).prop_map(|(which, accept)| Step::Answer(which, accept)),
@@ -57,23 +59,25 @@ fn step() -> impl Strategy<Value = Step> {
 /// The run so far, and what must be true of it.
 struct World {
     rig: Rig,
-    /// The requests of the present connection that have no final response.
+    /// The requests on connections that are up that have no final response.
     open: Vec<Message>,
     tickets: Vec<Ticket>,
     /// Every message that was taken, and its latest state.
     messages: BTreeMap<MessageId, (String, OutgoingState)>,
-    registers: u32,
+    /// How many REGISTERs each Call-ID had.
+    registers: BTreeMap<String, u32>,
     requests: u32,
 }
 
 impl World {
     fn new(seed: u8) -> Self {
+        let account = crate::rig::account().with_flows(usize::from(seed % 3) + 1).unwrap();
         World {
-            rig: Rig::seeded(crate::rig::account(), seed),
+            rig: Rig::seeded(account, seed),
             open: Vec::new(),
             tickets: Vec::new(),
             messages: BTreeMap::new(),
-            registers: 0,
+            registers: BTreeMap::new(),
             requests: 0,
         }
     }
@@ -96,12 +100,19 @@ impl World {
                 }
             }
             Step::NetworkChanged => rig.tell(|agent, now| agent.network_changed(now)),
+            Step::App(0) => rig.tell(|agent, now| agent.enter_background(now)),
+            Step::App(1) => rig.tell(|agent, now| agent.enter_foreground(now)),
+            Step::App(2) => rig.tell(|agent, now| agent.handle_sleep(now)),
+            Step::App(_) => rig.tell(|agent, now| agent.wake(now)),
             Step::Credentials => {
                 rig.tell(|agent, now| agent.set_credentials(now, "alice", Secret::new("wonderland")));
             }
             Step::Connect if rig.wants_connection() => drop(rig.connect()),
             Step::FailToConnect if rig.wants_connection() => rig.fail_to_connect(),
-            Step::Lose if rig.is_up() => rig.lose(),
+            Step::Lose(which) if rig.is_up() => {
+                let id = rig.up[usize::from(which) % rig.up.len()];
+                rig.lose_flow(id);
+            }
             Step::Reply(which, how) if rig.is_up() => {
                 if let Some(at) = (!self.open.is_empty()).then(|| usize::from(which) % self.open.len()) {
                     self.reply(at, how);
@@ -151,7 +162,8 @@ impl World {
             4 => (403, vec![]),
             5 => (408, vec![]),
             6 => (423, vec![("Min-Expires", "7200")]),
-            7 => (439, vec![]),
+            7 if how & 16 == 0 => (439, vec![]),
+            7 => (420, vec![("Unsupported", "gruu")]),
             8 => (503, vec![("Retry-After", "0")]),
             9 => (503, vec![("Retry-After", "7")]),
             10 => (603, vec![]),
@@ -175,9 +187,8 @@ impl World {
                 _ => {}
             }
         }
-        if !self.rig.is_up() {
-            self.open.clear();
-        }
+        let rig = &self.rig;
+        self.open.retain(|request| rig.up.contains(&rig.route(request)));
         while let Some(bytes) = self.rig.sent_bytes() {
             if bytes.len() <= 4 {
                 assert!(&bytes[..] == b"\r\n" || &bytes[..] == b"\r\n\r\n");
@@ -188,8 +199,10 @@ impl World {
             assert!(matches!(aldis_sip::judge(message.clone()), aldis_sip::Judgement::Message(_)));
             match message.method() {
                 Some(Method::Register) => {
-                    self.registers += 1;
-                    assert_eq!(message.cseq().unwrap().number, self.registers, "REG-03");
+                    let count =
+                        self.registers.entry(message.call_id().unwrap().as_str().to_owned()).or_default();
+                    *count += 1;
+                    assert_eq!(message.cseq().unwrap().number, *count, "REG-03");
                 }
                 Some(Method::Message) => {
                     let id = message.value(Header::AldisMessageId).unwrap().parse().unwrap();
@@ -200,12 +213,16 @@ impl World {
                 _ => continue,
             }
             self.requests += 1;
-            if self.rig.is_up() {
+            if self.rig.up.contains(&self.rig.route(&message)) {
                 self.open.push(message);
             }
         }
-        let pending = self.open.iter().filter(|open| open.method() == Some(Method::Register)).count();
-        assert!(pending <= 1, "REG-04: {pending} REGISTERs are pending");
+        let registers = self.open.iter().filter(|open| open.method() == Some(Method::Register));
+        let mut flows: Vec<_> = registers.map(|register| self.rig.route(register)).collect();
+        let pending = flows.len();
+        flows.sort();
+        flows.dedup();
+        assert_eq!(flows.len(), pending, "REG-04: two REGISTERs are pending on a flow");
     }
 
     fn outgoing(&mut self, id: MessageId, to: String, state: OutgoingState) {

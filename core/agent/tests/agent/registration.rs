@@ -123,7 +123,7 @@ fn the_app_hears_of_registering_and_registered() {
     let register = rig.sent();
     rig.accept(&register, &[("Require", "outbound")]);
     let changes = rig.registrations();
-    let [RegistrationChange::Registered { expires_in, contact, outbound }] = changes.as_slice() else {
+    let [RegistrationChange::Registered { expires_in, contact, outbound, .. }] = changes.as_slice() else {
         panic!("{changes:?}")
     };
     assert_eq!((*expires_in, *outbound), (seconds(3600), true));
@@ -441,7 +441,10 @@ fn a_refresh_happens_although_the_wall_clock_jumps() {
     let mut rig = Rig::registered();
     rig.now.wall = Duration::from_secs(5);
     next_register(&mut rig);
-    assert!(matches!(rig.events().last(), Some(Event::Registration(RegistrationChange::Refreshing))));
+    assert!(matches!(
+        rig.events().last(),
+        Some(Event::Registration { change: RegistrationChange::Refreshing, .. })
+    ));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a registrar can say other than yes, and what follows.
 
-use crate::rig::{BOB, Rig, contact_expires, seconds};
+use crate::rig::{BOB, Rig, account, contact_expires, seconds};
 use aldis_agent::{MessageFailure, OutgoingState, RegistrationChange, RegistrationFailure};
 use aldis_sip::{Header, Method};
 use std::time::Duration;
@@ -111,6 +111,7 @@ fn a_refused_refresh_leaves_messages_under_way_alone() {
             break aldis_sip::Message::parse(bytes).unwrap().0;
         }
     };
+    while rig.sent_bytes().is_some() {}
     let id = rig.send(BOB, "under way");
     let message = rig.sent();
     rig.events();
@@ -126,7 +127,7 @@ fn a_refused_refresh_leaves_messages_under_way_alone() {
 
 #[test]
 fn what_can_pass_has_a_next_attempt_on_the_same_connection_reg_18_reg_21_gen_16() {
-    for status in [300, 302, 400, 408, 420, 430, 480, 486, 500, 503, 504, 555, 600, 603, 699] {
+    for status in [300, 302, 400, 408, 420, 430, 480, 486, 500, 504, 555, 600, 603, 699] {
         let (mut rig, register) = Rig::registering();
         rig.reply(&register, status, &[]);
         let (why, retry_in) = failure(&mut rig);
@@ -144,20 +145,64 @@ fn retry_after_sets_the_next_attempt_reg_17() {
     let (mut rig, register) = Rig::registering();
     rig.reply(&register, 503, &[("Retry-After", "120 (busy);duration=60")]);
     assert_eq!(failure(&mut rig).1, Some(seconds(120)));
-    let asked_at = rig.now.mono;
-    loop {
+    rig.pass(Duration::from_millis(119_999));
+    assert!(!rig.wants_connection());
+    rig.pass(Duration::from_millis(1));
+    assert!(rig.wants_connection());
+}
+
+#[test]
+fn after_a_503_another_host_is_asked_if_there_is_one_reg_17_reg_18_dns_08() {
+    let (mut rig, register) = Rig::registering();
+    rig.reply(&register, 503, &[]);
+    let retry_in = failure(&mut rig).1.unwrap();
+    assert!((Duration::from_millis(500)..=seconds(1)).contains(&retry_in), "{retry_in:?}");
+    rig.pass(retry_in);
+    assert_eq!(rig.wanted[0].avoid, [crate::rig::PEER.parse().unwrap()]);
+    assert!(rig.is_up(), "the connection that answers is kept until there is another");
+    rig.connect_between("192.0.2.1:40009", "198.51.100.8:5061");
+    let register = rig.sent();
+    rig.accept(&register, &[]);
+    assert_eq!((rig.closed.len(), rig.up.len()), (1, 1));
+}
+
+#[test]
+fn after_a_503_of_the_only_host_it_is_asked_again_on_its_connection_reg_17_reg_18() {
+    let (mut rig, register) = Rig::registering();
+    rig.reply(&register, 503, &[]);
+    let retry_in = failure(&mut rig).1.unwrap();
+    rig.pass(retry_in);
+    rig.fail_to_connect();
+    let again = rig.sent();
+    assert_eq!(rig.route(&again), rig.route(&register));
+    assert!(!rig.wants_connection());
+}
+
+#[test]
+fn a_refresh_that_meets_a_503_closes_nothing_reg_18() {
+    let mut rig = Rig::registered_with(account(), &[("Require", "outbound")]);
+    let refresh = loop {
         rig.step();
-        if rig.sent_bytes().is_some_and(|bytes| bytes.starts_with(b"REGISTER")) {
-            break;
+        match rig.sent_bytes() {
+            Some(bytes) if bytes.len() > 4 => break aldis_sip::Message::parse(bytes).unwrap().0,
+            Some(_) => rig.receive("\r\n"),
+            None => {}
         }
+    };
+    while rig.sent_bytes().is_some() {
+        rig.receive("\r\n");
     }
-    assert_eq!(rig.now.mono - asked_at, seconds(120));
+    rig.reply(&refresh, 503, &[("Retry-After", "20")]);
+    rig.pass(seconds(20));
+    assert_eq!(rig.sent().method(), Some(Method::Register));
+    assert!(rig.is_up() && rig.closed.is_empty() && !rig.wants_connection());
 }
 
 #[test]
 fn retry_after_0_is_now_and_not_again_and_again_reg_17() {
     let (mut rig, register) = Rig::registering();
     rig.reply(&register, 503, &[("Retry-After", "0")]);
+    rig.connect();
     let again = rig.sent();
     rig.reply(&again, 503, &[("Retry-After", "0")]);
     rig.assert_silent();
@@ -188,7 +233,7 @@ fn asking_again_does_not_wait() {
     rig.reply(&register, 503, &[("Retry-After", "3600")]);
     rig.assert_silent();
     rig.register();
-    assert_eq!(rig.sent().method(), Some(Method::Register));
+    assert!(rig.wants_connection());
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! An agent, time that is turned by hand, and the means to be its server.
 
 use aldis_agent::{
-    Account, Agent, AnswerWith, Deadline, Event, FlowId, LostReason, MessageId, NewMessage, Now,
+    Account, Agent, AnswerWith, Connect, Deadline, Event, FlowId, LostReason, MessageId, NewMessage, Now,
     OutgoingState, Output, ReceivedMessage, RegistrationChange, Ticket,
 };
 use aldis_sip::fields::Contact;
 use aldis_sip::{FieldText, Header, Message, Secret, StatusCode, Writer};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,9 +32,13 @@ pub struct Rig {
     pub transcript: Vec<u8>,
     pub closed: Vec<FlowId>,
     pub deadline: Option<Deadline>,
-    wanted: VecDeque<FlowId>,
-    up: Option<FlowId>,
-    sent: VecDeque<Bytes>,
+    /// Connections that are wanted.
+    pub wanted: VecDeque<Connect>,
+    /// Connections that are up, the oldest first.
+    pub up: Vec<FlowId>,
+    sent: VecDeque<(FlowId, Bytes)>,
+    /// On which connection each request left, by its branch.
+    routes: BTreeMap<String, FlowId>,
     events: VecDeque<Event>,
     connections: u16,
     /// Whether messages are kept at once.
@@ -60,8 +64,9 @@ impl Rig {
             closed: Vec::new(),
             deadline: None,
             wanted: VecDeque::new(),
-            up: None,
+            up: Vec::new(),
             sent: VecDeque::new(),
+            routes: BTreeMap::new(),
             events: VecDeque::new(),
             connections: 0,
             keeps: true,
@@ -78,16 +83,16 @@ impl Rig {
     fn drain(&mut self) {
         loop {
             match self.agent.poll_output() {
-                Output::Connect(id) => self.wanted.push_back(id),
+                Output::Connect(connect) => self.wanted.push_back(connect),
                 Output::Transmit(id, bytes) => {
-                    assert_eq!(Some(id), self.up, "transmitted over a connection that is not up");
+                    assert!(self.up.contains(&id), "transmitted over a connection that is not up");
                     self.transcript.extend_from_slice(&bytes);
-                    self.sent.push_back(bytes);
+                    self.sent.push_back((id, bytes));
                 }
                 Output::Close(id) => {
                     self.closed.push(id);
-                    self.wanted.retain(|wanted| *wanted != id);
-                    self.up = self.up.filter(|up| *up != id);
+                    self.wanted.retain(|wanted| wanted.flow != id);
+                    self.up.retain(|up| *up != id);
                 }
                 // What the app's store would do, if nobody watches it.
                 Output::Event(Event::StoreMessage(message)) if self.keeps => {
@@ -146,7 +151,12 @@ impl Rig {
     }
 
     pub fn is_up(&self) -> bool {
-        self.up.is_some()
+        !self.up.is_empty()
+    }
+
+    /// The connection that came up last.
+    pub fn latest(&self) -> FlowId {
+        *self.up.last().expect("no connection is up")
     }
 
     /// The connection that is wanted comes up.
@@ -157,39 +167,61 @@ impl Rig {
     }
 
     pub fn connect_from(&mut self, local: &str) -> FlowId {
-        let id = self.wanted.pop_front().expect("no connection is wanted");
-        let local: SocketAddr = local.parse().unwrap();
-        self.up = Some(id);
-        self.tell(|agent, now| agent.handle_connected(now, id, local, PEER.parse().unwrap()));
+        self.connect_between(local, PEER)
+    }
+
+    pub fn connect_between(&mut self, local: &str, peer: &str) -> FlowId {
+        let id = self.wanted.pop_front().expect("no connection is wanted").flow;
+        let (local, peer): (SocketAddr, SocketAddr) = (local.parse().unwrap(), peer.parse().unwrap());
+        self.up.push(id);
+        self.tell(|agent, now| agent.handle_connected(now, id, local, peer));
         id
     }
 
     /// It does not.
     pub fn fail_to_connect(&mut self) {
-        let id = self.wanted.pop_front().expect("no connection is wanted");
+        let id = self.wanted.pop_front().expect("no connection is wanted").flow;
         self.tell(|agent, now| agent.handle_connect_failed(now, id));
     }
 
-    /// The connection breaks.
+    /// The connection that came up last breaks.
     pub fn lose(&mut self) {
-        let id = self.up.take().expect("no connection is up");
+        self.lose_flow(self.latest());
+    }
+
+    pub fn lose_flow(&mut self, id: FlowId) {
+        self.up.retain(|up| *up != id);
         self.tell(|agent, now| agent.handle_closed(now, id, LostReason::ClosedByServer));
     }
 
-    /// Bytes come.
+    /// Bytes come, on the connection that came up last.
     pub fn receive(&mut self, bytes: impl AsRef<[u8]>) {
-        let id = self.up.expect("no connection is up");
+        self.receive_on(self.latest(), bytes);
+    }
+
+    pub fn receive_on(&mut self, id: FlowId, bytes: impl AsRef<[u8]>) {
         self.tell(|agent, now| agent.handle_bytes(now, id, bytes.as_ref()));
     }
 
     /// The bytes that were transmitted next, if there are any.
     pub fn sent_bytes(&mut self) -> Option<Bytes> {
-        self.sent.pop_front()
+        self.sent_somewhere().map(|(_, bytes)| bytes)
+    }
+
+    /// The same, and on which connection.
+    pub fn sent_somewhere(&mut self) -> Option<(FlowId, Bytes)> {
+        let (id, bytes) = self.sent.pop_front()?;
+        if let Ok((message, _)) = Message::parse(bytes.clone())
+            && let Some(branch) = message.via().ok().and_then(|via| via.branch().map(|b| b.into_owned()))
+        {
+            self.routes.insert(branch, id);
+        }
+        Some((id, bytes))
     }
 
     /// The message that was transmitted next.
     pub fn sent(&mut self) -> Message {
-        let bytes = self.sent.pop_front().expect("nothing was sent");
+        let bytes = self.sent_bytes().expect("nothing was sent");
         let (message, rest) = Message::parse(bytes).unwrap();
         assert_eq!(rest, 0, "more than one message at once");
         message
@@ -200,9 +232,14 @@ impl Rig {
         self.sent.is_empty()
     }
 
+    /// On which connection a request left.
+    pub fn route(&self, request: &Message) -> FlowId {
+        self.routes[request.via().unwrap().branch().unwrap().as_ref()]
+    }
+
     /// That nothing was transmitted.
     pub fn assert_silent(&self) {
-        let sent: Vec<_> = self.sent.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
+        let sent: Vec<_> = self.sent.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes)).collect();
         assert!(sent.is_empty(), "sent: {sent:#?}");
     }
 
@@ -214,7 +251,7 @@ impl Rig {
     /// What was told of the registration; the rest is forgotten.
     pub fn registrations(&mut self) -> Vec<RegistrationChange> {
         let change = |event| match event {
-            Event::Registration(change) => Some(change),
+            Event::Registration { change, .. } => Some(change),
             _ => None,
         };
         self.events().into_iter().filter_map(change).collect()
@@ -242,9 +279,9 @@ impl Rig {
         self.tell(|agent, now| agent.answer(now, ticket, with));
     }
 
-    /// Answers a request of the agent.
+    /// Answers a request of the agent on the connection that it came on.
     pub fn reply(&mut self, request: &Message, status: u16, fields: &[(&str, &str)]) {
-        self.receive(response(request, status, fields));
+        self.receive_on(self.route(request), response(request, status, fields));
     }
 
     /// Answers a REGISTER with 200, its Contact as it came.

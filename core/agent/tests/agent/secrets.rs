@@ -88,7 +88,7 @@ fn nothing_printed_holds_a_password_an_answer_or_a_body() {
             let output = agent.poll_output();
             *printed += &format!("{output:?}");
             match output {
-                Output::Connect(id) => flow = Some(id),
+                Output::Connect(connect) => flow = Some(connect.flow),
                 Output::Transmit(_, bytes) => sent = Some(aldis_sip::Message::parse(bytes).unwrap().0),
                 Output::Wait(_) => return (flow, sent),
                 _ => {}

@@ -63,10 +63,15 @@ fn a_server_that_does_not_answer_is_not_waited_for_longer_than_4_s() {
     rig.pass(seconds(4));
     let events = rig.events();
     assert!(
-        events.iter().any(|e| matches!(e, Event::Registration(RegistrationChange::Unregistered))),
+        events
+            .iter()
+            .any(|e| matches!(e, Event::Registration { change: RegistrationChange::Unregistered, .. })),
         "{events:?}"
     );
-    assert!(events.iter().any(|e| matches!(e, Event::Connection(ConnectionChange::Closed))), "{events:?}");
+    assert!(
+        events.iter().any(|e| matches!(e, Event::Connection { change: ConnectionChange::Closed, .. })),
+        "{events:?}"
+    );
     assert_finished(&mut rig);
 }
 

@@ -90,11 +90,11 @@ impl User {
         let mut connected = None;
         let granted = self
             .wait("the registration", story, |event| match event {
-                Event::Connection(ConnectionState::Connected(facts)) => {
+                Event::Connection { state: ConnectionState::Connected(facts), .. } => {
                     connected = Some(facts.clone());
                     None
                 }
-                Event::Registration(RegistrationState::Registered { expires_in, .. }) => {
+                Event::Registration { state: RegistrationState::Registered { expires_in, .. }, .. } => {
                     Some(expires_in.as_secs())
                 }
                 _ => None,
@@ -148,10 +148,12 @@ fn is_the_one(message: &Incoming, from: &Identity, text: &str) -> bool {
 /// Why a step cannot succeed any more, if that is what the event says.
 fn failure(event: &Event) -> Option<String> {
     match event {
-        Event::Registration(RegistrationState::Failed { why, retry_in: None, .. }) => Some(why.to_string()),
+        Event::Registration { state: RegistrationState::Failed { why, retry_in: None, .. }, .. } => {
+            Some(why.to_string())
+        }
         Event::Outgoing { state: OutgoingState::Failed { why, .. }, .. } => Some(why.to_string()),
         Event::Outgoing { state: OutgoingState::Unknown { why, .. }, .. } => Some(why.to_string()),
-        Event::Connection(ConnectionState::BackingOff { why, .. }) => Some(why.to_string()),
+        Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. } => Some(why.to_string()),
         _ => None,
     }
 }

@@ -1,0 +1,136 @@
+//! One of the account's flows: its connection, and the registration over it.
+
+use crate::account::Account;
+use crate::event::FlowId;
+use crate::keepalive::KeepAlive;
+use crate::random::Random;
+use crate::registration::Registration;
+use crate::time::Now;
+use aldis_sip::{Framer, Uri};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A connection that was registered this long was a success even if no ping was answered.
+const LASTING: Duration = Duration::from_secs(32);
+
+/// A flow as the account has it; connections come and go (OUT-08).
+pub(super) struct Slot {
+    pub registration: Registration,
+    pub link: Link,
+    /// A connection whose place another one is taking: it serves while it is alive, until that is registered. Only beside
+    /// one that comes or is up.
+    pub old: Option<Box<Up>>,
+    /// Connections in a row that did not come up, or did not last (OUT-09).
+    pub failures: u32,
+    /// Where it was connected to last.
+    pub last_peer: Option<SocketAddr>,
+    /// A host that said 503 to the first REGISTER: the next attempt takes another, if there is one (REG-17).
+    pub shunned: Option<SocketAddr>,
+    /// Where a 3xx sent the REGISTER.
+    pub redirect: Option<Uri<'static>>,
+}
+
+pub(super) enum Link {
+    /// None, and no attempt before this moment.
+    Down {
+        not_before: Duration,
+    },
+    Connecting(FlowId),
+    Up(Box<Up>),
+}
+
+impl Link {
+    /// None, and an attempt may come at any time.
+    pub const DOWN: Link = Link::Down { not_before: Duration::ZERO };
+}
+
+/// A connection that is up.
+pub(super) struct Up {
+    pub id: FlowId,
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+    pub framer: Framer,
+    pub alive: KeepAlive,
+    /// Since when nobody needs it.
+    pub idle_since: Option<Duration>,
+    /// When a REGISTER over it first succeeded.
+    pub registered_at: Option<Duration>,
+    /// Whether anything has come since there was reason to doubt it.
+    pub proven: bool,
+    /// When anything came last, or it came up.
+    pub heard_at: Duration,
+}
+
+impl Up {
+    pub fn new(now: Now, id: FlowId, local: SocketAddr, peer: SocketAddr) -> Box<Self> {
+        Box::new(Up {
+            id,
+            local,
+            peer,
+            framer: Framer::new(),
+            alive: KeepAlive::default(),
+            idle_since: None,
+            registered_at: None,
+            proven: true,
+            heard_at: now.mono,
+        })
+    }
+
+    /// Whether it was a success for OUT-10: it registered, and answered a ping if it says that it does. Without pings
+    /// to go by it must have lasted, or a server that closes at once would see us again at once.
+    pub fn was_successful(&self, now: Now) -> bool {
+        self.alive.has_ponged() || (!self.alive.expects_pongs() && self.has_lasted(now))
+    }
+
+    fn has_lasted(&self, now: Now) -> bool {
+        self.registered_at.is_some_and(|at| at + LASTING <= now.mono)
+    }
+}
+
+impl Slot {
+    pub fn new(account: &Account, index: usize, random: &mut Random) -> Self {
+        Slot {
+            registration: Registration::new(account, index, random),
+            link: Link::DOWN,
+            old: None,
+            failures: 0,
+            last_peer: None,
+            shunned: None,
+            redirect: None,
+        }
+    }
+
+    /// Its connections that are up, the newer one first.
+    pub fn ups(&self) -> impl Iterator<Item = &Up> {
+        let current = match &self.link {
+            Link::Up(up) => Some(up.as_ref()),
+            _ => None,
+        };
+        current.into_iter().chain(self.old.as_deref())
+    }
+
+    pub fn ups_mut(&mut self) -> impl Iterator<Item = &mut Up> {
+        let current = match &mut self.link {
+            Link::Up(up) => Some(up.as_mut()),
+            _ => None,
+        };
+        current.into_iter().chain(self.old.as_deref_mut())
+    }
+
+    /// The connection of which this is the number, if it is the present one.
+    pub fn current(&mut self, id: FlowId) -> Option<&mut Up> {
+        match &mut self.link {
+            Link::Up(up) if up.id == id => Some(up),
+            _ => None,
+        }
+    }
+
+    pub fn is_down(&self) -> bool {
+        matches!(self.link, Link::Down { .. })
+    }
+
+    /// Whether its binding and a connection to be reached over are there.
+    pub fn is_registered(&self) -> bool {
+        self.registration.is_bound() && self.ups().any(|up| up.registered_at.is_some())
+    }
+}
