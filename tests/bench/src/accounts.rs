@@ -135,15 +135,18 @@ async fn read(phone: Arc<Phone>, told: Arc<Told>) {
     let mut registered = false;
     while let Some(event) = phone.next_event().await {
         match event {
-            Event::Registration(RegistrationState::Registered { .. }) => {
+            Event::Registration { state: RegistrationState::Registered { .. }, .. } => {
                 let count = if registered { &told.refreshed } else { &told.registered };
                 count.fetch_add(1, Relaxed);
                 registered = true;
                 told.changed.notify_one();
             }
-            Event::Registration(RegistrationState::Failed { .. })
+            Event::Registration { state: RegistrationState::Failed { .. }, .. }
             | Event::Untrusted { .. }
-            | Event::Connection(ConnectionState::Lost { .. } | ConnectionState::BackingOff { .. }) => {
+            | Event::Connection {
+                state: ConnectionState::Lost { .. } | ConnectionState::BackingOff { .. },
+                ..
+            } => {
                 told.troubles.fetch_add(1, Relaxed);
             }
             _ => {}
