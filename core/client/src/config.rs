@@ -158,6 +158,14 @@ impl Config {
         self
     }
 
+    /// Also looks for the SRV record `_sip._tls` of the domain, where there is none of `_sips._tcp`: Skype for Business and
+    /// its like publish that name. What the server has to prove stays the same. To be said after
+    /// [`Config::resolver`] and [`Config::resolve_with`].
+    pub fn also_sip_tls(mut self, also: bool) -> Self {
+        self.resolver = self.resolver.also_sip_tls(also);
+        self
+    }
+
     /// Finds the server with this resolver. Phones of one process that are given clones of one resolver share its cache,
     /// and what [`NetworkChange`](crate::net::NetworkChange) tells one of them.
     pub fn resolve_with(mut self, resolver: Resolver) -> Self {

@@ -51,6 +51,7 @@ const SIPS_OVER_TCP: &str = "SIPS+D2T";
 pub struct Resolver {
     source: Source,
     shared: Arc<Shared>,
+    also_sip_tls: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -99,7 +100,15 @@ impl Resolver {
     }
 
     fn with(source: Source, shared: Shared) -> Self {
-        Self { source, shared: Arc::new(shared) }
+        Self { source, shared: Arc::new(shared), also_sip_tls: false }
+    }
+
+    /// Where a domain has no SRV record `_sips._tcp`, that of `_sip._tls` is asked for, which Microsoft's servers publish
+    /// and no RFC knows. For clones made from now on too.
+    #[must_use]
+    pub fn also_sip_tls(mut self, also: bool) -> Self {
+        self.also_sip_tls = also;
+        self
     }
 
     /// Throws the kept answers away: where they led, nothing works any more (REG-17).
@@ -222,7 +231,7 @@ impl Resolver {
                         Default::default()
                     });
                 let hosts = Hosts::from_system().unwrap_or_default();
-                Session::new(config, options, hosts, self.shared.clone())
+                Session::new(config, options, hosts, self)
             }
             Source::Servers(servers) => self.session_with(servers),
             Source::Platform => self.session_with(&self.shared.dns_servers()),
@@ -232,7 +241,7 @@ impl Resolver {
     fn session_with(&self, servers: &[SocketAddr]) -> Result<Session, ResolveError> {
         let servers = servers.iter().map(|server| server_config(*server)).collect();
         let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        Session::new(config, ResolverOpts::default(), Hosts::default(), self.shared.clone())
+        Session::new(config, ResolverOpts::default(), Hosts::default(), self)
     }
 }
 
@@ -265,6 +274,7 @@ struct Session {
     hosts: Arc<Hosts>,
     shared: Arc<Shared>,
     era: u64,
+    also_sip_tls: bool,
 }
 
 /// What the SRV question of one service name found.
@@ -282,7 +292,7 @@ impl Session {
         config: ResolverConfig,
         mut options: ResolverOpts,
         hosts: Hosts,
-        shared: Arc<Shared>,
+        resolver: &Resolver,
     ) -> Result<Self, ResolveError> {
         options.timeout = RESEND_AFTER;
         options.cache_size = 0;
@@ -293,8 +303,9 @@ impl Session {
             .with_options(options)
             .build()
             .map_err(|error| ResolveError::NoServer { detail: error.to_string() })?;
+        let (shared, also_sip_tls) = (resolver.shared.clone(), resolver.also_sip_tls);
         let era = shared.era();
-        Ok(Session { dns, hosts: Arc::new(hosts), shared, era })
+        Ok(Session { dns, hosts: Arc::new(hosts), shared, era, also_sip_tls })
     }
 
     /// The addresses by which the hosts file names `domain`: an entry of one family answers for both.
@@ -352,13 +363,19 @@ impl Session {
         if let Some(service) = off {
             return Err(ResolveError::ServiceOff { service });
         }
+        let (mut service, mut default) = (default_service, default.unwrap_or(Service::None));
+        if self.also_sip_tls && matches!(default, Service::None) {
+            service = format!("_sip._tls.{domain}");
+            asked.push(question(RecordType::Srv, &service));
+            default = self.srv(&service).await;
+        }
         match default {
-            Some(Service::Records(records)) => {
-                Ok(Resolution { targets: targets(records, &default_service, false, draw), asked })
+            Service::Records(records) => {
+                Ok(Resolution { targets: targets(records, &service, false, draw), asked })
             }
-            Some(Service::Off) => Err(ResolveError::ServiceOff { service: default_service }),
-            Some(Service::Failed(error)) => Err(error),
-            Some(Service::None) | None => {
+            Service::Off => Err(ResolveError::ServiceOff { service }),
+            Service::Failed(error) => Err(error),
+            Service::None => {
                 Ok(Resolution { targets: vec![Target::of_domain(domain, Origin::Fallback)], asked })
             }
         }

@@ -110,6 +110,22 @@ async fn without_naptr_the_srv_records_are_used_in_their_order() {
     assert_eq!(server.asked(), ["NAPTR example.test", "SRV _sips._tcp.example.test"]);
 }
 
+/// I-30: Microsoft's name, for accounts that say so, and after the RFC's.
+#[tokio::test]
+async fn sip_tls_is_asked_for_only_where_the_account_says_so() {
+    let zone = Zone::default().srv("_sip._tls.example.test", "0 0 443 sip.example.test");
+    let server = DnsServer::start(zone.clone()).await;
+    assert_eq!(places(&find(&server, None).await.unwrap()), ["example.test:5061"]);
+    assert!(!server.asked().iter().any(|asked| asked.contains("_sip._tls")));
+    let also = async |server: &DnsServer| {
+        let resolver = server.resolver().also_sip_tls(true);
+        places(&resolver.targets(&host(DOMAIN), None, &mut |_| 0).await.unwrap())
+    };
+    assert_eq!(also(&server).await, ["sip.example.test:443"]);
+    server.knows(zone.srv(SERVICE, "0 0 5061 right.example.test"));
+    assert_eq!(also(&server).await, ["right.example.test:5061"]);
+}
+
 /// DNS-05.
 #[tokio::test]
 async fn without_srv_the_domain_itself_is_tried_on_5061() {
@@ -301,7 +317,7 @@ async fn a_name_in_the_hosts_file_is_not_asked_for() {
     let mut hosts = Hosts::default();
     hosts.read_hosts_conf(b"192.0.2.5 Example.test\n::1 example.test # comment\n".as_slice()).unwrap();
     let options = ResolverOpts::default();
-    let session = Session::new(ResolverConfig::default(), options, hosts, Arc::default()).unwrap();
+    let session = Session::new(ResolverConfig::default(), options, hosts, &Resolver::servers([])).unwrap();
     let addresses = session.in_hosts_file(&Domain::new(DOMAIN).unwrap()).unwrap();
     assert_eq!(addresses, ["::1".parse::<IpAddr>().unwrap(), "192.0.2.5".parse().unwrap()]);
     assert_eq!(session.in_hosts_file(&Domain::new("sub.example.test").unwrap()), None);
