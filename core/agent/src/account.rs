@@ -31,6 +31,8 @@ pub struct Account {
     pub(crate) realms: Option<Vec<String>>,
     /// Whether a message whose answer was lost is sent again.
     pub(crate) resend: bool,
+    /// https URIs of servers whose tokens the account uses (AUTH-25).
+    pub(crate) authorization_servers: Vec<String>,
 }
 
 /// An outbound proxy that the user trusts.
@@ -67,6 +69,9 @@ pub enum InvalidAccount {
     /// The instance id is not a UUID.
     #[error("{0:?} is not a UUID such as 00000000-0000-1000-8000-000a95a0e128")]
     Instance(String),
+    /// Not an https URI of an authorization server.
+    #[error("{0:?} is not an https address of an authorization server, such as https://login.example.org")]
+    AuthorizationServer(String),
     /// A number outside its range.
     #[error("{what} is {found}; it must be from {least} to {most}")]
     Range {
@@ -130,6 +135,7 @@ impl Account {
             allow_md5: true,
             realms: None,
             resend: true,
+            authorization_servers: Vec::new(),
         })
     }
 
@@ -334,6 +340,26 @@ impl Account {
         self.resend
     }
 
+    /// Uses access tokens of these authorization servers (https URIs), where the server asks for one (RFC 8898 §2.1.1); of
+    /// no other. Tokens should be encrypted JWTs for the SIP server: proxies on the way see them (§2.1.2).
+    ///
+    /// # Errors
+    /// [`InvalidAccount::AuthorizationServer`] for what is no https URI.
+    pub fn with_authorization_servers(mut self, servers: Vec<String>) -> Result<Self, InvalidAccount> {
+        let wrong = |server: &&String| !is_https(server);
+        if let Some(server) = servers.iter().find(wrong) {
+            return Err(InvalidAccount::AuthorizationServer(server.clone()));
+        }
+        self.authorization_servers = servers;
+        Ok(self)
+    }
+
+    /// Whether tokens of this server are used: an https URI that the app has named, a slash at its end aside.
+    pub(crate) fn trusts_authorization_server(&self, server: &str) -> bool {
+        let plain = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
+        is_https(server) && self.authorization_servers.iter().any(|known| plain(known) == plain(server))
+    }
+
     pub(crate) fn allows_realm(&self, realm: &str) -> bool {
         self.realms.as_ref().is_none_or(|realms| realms.iter().any(|allowed| allowed == realm))
     }
@@ -351,6 +377,12 @@ impl Account {
         // Parts of a URI that was parsed: what they make is one again.
         Uri::parse(format!("{scheme}:{host}")).unwrap_or_else(|_| self.address_of_record.clone())
     }
+}
+
+fn is_https(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        scheme.eq_ignore_ascii_case("https") && !rest.is_empty() && Uri::parse(text).is_ok()
+    })
 }
 
 fn in_range(what: &'static str, found: u64, least: u64, most: u64) -> Result<(), InvalidAccount> {

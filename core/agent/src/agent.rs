@@ -15,10 +15,11 @@ use crate::event::{
 };
 use crate::message::{NewMessage, SendRefused};
 use crate::outbox::{Leaving, Outbox};
+use crate::push::Push;
 use crate::random::Random;
 use crate::received::AnswerWith;
 use crate::server::Server;
-use crate::spaces::Spaces;
+use crate::spaces::{MAX_TOKEN, Spaces};
 use crate::time::{Deadline, Now};
 use crate::transactions::{Purpose, Transactions};
 use aldis_sip::{Secret, Uri};
@@ -88,6 +89,16 @@ impl fmt::Debug for Output {
             Output::Wait(deadline) => f.debug_tuple("Wait").field(deadline).finish(),
         }
     }
+}
+
+/// The text is no access token: letters, digits and `-._~+/`, then `=` (RFC 6750 §2.1), 16,384 at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an access token has letters, digits and -._~+/ and = at its end, and 16,384 of them at most")]
+pub struct InvalidToken;
+
+fn is_b64token(text: &str) -> bool {
+    let bare = text.trim_end_matches('=');
+    !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
 }
 
 /// A user agent of one account. See the crate's documentation for the contract.
@@ -196,6 +207,26 @@ impl Agent {
         self.advance(now);
     }
 
+    /// An access token for a realm, as [`Event::TokenNeeded`] asks for it or before: requests that were asked for it carry it
+    /// from then on, and what was refused for the lack of it is tried again. Kept in memory until another comes, and wiped.
+    ///
+    /// # Errors
+    /// [`InvalidToken`]; nothing has changed.
+    pub fn set_token(&mut self, now: Now, realm: &str, token: Secret) -> Result<(), InvalidToken> {
+        if token.expose().len() > MAX_TOKEN || !is_b64token(token.expose()) {
+            return Err(InvalidToken);
+        }
+        self.spaces.set_token(realm, token);
+        for Slot { registration, .. } in &mut self.slots {
+            if registration.refusal().is_some_and(RegistrationFailure::is_credentials) {
+                registration.try_again();
+            }
+            registration.renew();
+        }
+        self.advance(now);
+        Ok(())
+    }
+
     /// Another expiry to ask for, in seconds: what is registered is registered anew in place.
     ///
     /// # Errors
@@ -205,6 +236,23 @@ impl Agent {
         self.slots.iter_mut().for_each(|slot| slot.registration.set_expires(seconds));
         self.advance(now);
         Ok(())
+    }
+
+    /// Has the network wake this device by push from now on, or no longer (RFC 8599): what is registered is registered anew
+    /// in place, with the token or without. Whether a proxy takes part is told by [`Event::Push`]. A new token of the
+    /// service goes the same way.
+    pub fn set_push(&mut self, now: Now, push: Option<&Push>) {
+        self.slots.iter_mut().for_each(|slot| slot.registration.set_push(push.cloned()));
+        self.advance(now);
+    }
+
+    /// Asks which push services the network supports, or whether it supports this one, without giving a token (RFC 8599
+    /// §4.1.5): with the next REGISTER, at once if we are registered. Nothing where push is on.
+    pub fn query_push(&mut self, now: Now, provider: Option<&str>) {
+        if let Some(slot) = self.slots.first_mut() {
+            slot.registration.query_push(provider.map(Into::into));
+        }
+        self.advance(now);
     }
 
     /// Takes a message over. [`Event::StoreMessage`] gives it to be kept; once [`Agent::message_stored`] says that it is, it

@@ -2,6 +2,7 @@
 
 use crate::message::StoredMessage;
 use crate::peers::PeerFacts;
+use crate::push::PushChange;
 use crate::receipts::Receipt;
 use crate::received::ReceivedMessage;
 use aldis_sip::{Defect, StatusCode, Uri};
@@ -114,6 +115,25 @@ pub enum Event {
         /// All that is known of it now.
         facts: PeerFacts,
     },
+    /// Push on one of the account's flows changed, or was asked for.
+    Push {
+        /// Which flow, from 1 (RFC 5626 §4.2.1).
+        reg_id: u32,
+        /// How.
+        change: PushChange,
+    },
+    /// The server asks for an access token (RFC 8898): get one for the user from this authorization server, which the
+    /// account trusts, and give it with [`crate::Agent::set_token`]. What waits for it is tried again then.
+    TokenNeeded {
+        /// The realm that the token is for.
+        realm: String,
+        /// The authorization server, an https URI.
+        authz_server: String,
+        /// The scope that the token must have, if the server names one.
+        scope: Option<String>,
+        /// Whether the token that was given last was refused; it is asked for another only once (AUTH-28).
+        refused: bool,
+    },
     /// A NOTIFY that needs no subscription: `message-summary` or `check-sync` (NOT-02).
     Notify {
         /// The event package.
@@ -135,6 +155,14 @@ impl fmt::Debug for Event {
             Event::Registration { reg_id, change } => {
                 f.debug_struct("Registration").field("reg_id", reg_id).field("change", change).finish()
             }
+            Event::Push { reg_id, change } => {
+                f.debug_struct("Push").field("reg_id", reg_id).field("change", change).finish()
+            }
+            Event::TokenNeeded { realm, refused, .. } => f
+                .debug_struct("TokenNeeded")
+                .field("realm", realm)
+                .field("refused", refused)
+                .finish_non_exhaustive(),
             Event::MessageReceived { ticket, message } => {
                 f.debug_struct("MessageReceived").field("ticket", ticket).field("message", message).finish()
             }
@@ -355,6 +383,12 @@ pub enum CredentialsProblem {
     /// The account does not answer this realm (AUTH-04).
     #[error("the account gives no credentials to the realm {realm:?}")]
     RealmNotAllowed {
+        /// The realm.
+        realm: String,
+    },
+    /// The server asks for a token of an authorization server (RFC 8898), and the app has been asked for it.
+    #[error("the server asks for an access token for the realm {realm:?}")]
+    TokenNeeded {
         /// The realm.
         realm: String,
     },

@@ -30,6 +30,7 @@ mod keepalive;
 mod message;
 mod outbox;
 mod peers;
+mod push;
 mod random;
 mod receipts;
 mod received;
@@ -43,7 +44,7 @@ mod timing;
 mod transactions;
 
 pub use account::{Account, InvalidAccount};
-pub use agent::{Agent, Connect, Output};
+pub use agent::{Agent, Connect, InvalidToken, Output};
 pub use content::{Content, Envelope, File, Piece, ReceiptsWanted, Text};
 pub use event::{
     BackOffReason, ConnectionChange, CredentialsProblem, Event, FlowId, Gruus, InvalidMessageId, LostReason,
@@ -51,6 +52,7 @@ pub use event::{
 };
 pub use message::{NewMessage, RestoreRefused, SendRefused, StoredMessage};
 pub use peers::PeerFacts;
+pub use push::{InvalidPush, Push, PushChange};
 pub use receipts::{Receipt, ReceiptFor, ReceiptKind};
 pub use received::{AnswerWith, ReceivedMessage};
 pub use time::{Deadline, Now, Reason};

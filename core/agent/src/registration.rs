@@ -2,6 +2,7 @@
 
 mod answer;
 mod granted;
+mod push;
 
 use crate::account::Account;
 use crate::event::{Gruus, RegistrationChange, RegistrationFailure};
@@ -44,6 +45,7 @@ pub(crate) struct Registration {
     /// Refusals in a row that can pass (OUT-09).
     failures: u32,
     redirects: Redirects,
+    push: push::Pushing,
 }
 
 /// What REGISTER says that it supports (OUT-02, RT-01).
@@ -102,6 +104,7 @@ impl Registration {
             renew: false,
             failures: 0,
             redirects: Redirects::default(),
+            push: push::Pushing::default(),
         }
     }
 
@@ -271,7 +274,7 @@ impl Registration {
         self.identifiers.cseq += 1;
         let branch = random.branch();
         let target = account.registrar();
-        let contact = self.contact(account, local);
+        let contact = self.with_push(self.contact(account, local), removal);
         let expires = if removal { 0 } else { self.expires };
         let ours = Contact::Address(
             NameAddr::new(contact.clone()).with_params(self.contact_params(account, expires)),
@@ -319,9 +322,13 @@ impl Registration {
         if self.offers.outbound {
             pairs.push(("reg-id", self.reg_id()));
         }
-        pairs.into_iter().fold(Params::none(), |params, (name, value)| {
+        let params = pairs.into_iter().fold(Params::none(), |params, (name, value)| {
             params.clone().with(name, Some(&value)).unwrap_or(params)
-        })
+        });
+        if !self.wakes_itself() {
+            return params;
+        }
+        params.clone().with("+sip.pnsreg", None).unwrap_or(params)
     }
 
     /// The flow's number in the Contact: the same one at each start (OUT-03).

@@ -1,5 +1,7 @@
 //! Protection spaces: which challenges are known, and which answer goes into which request (RFC 3261 §22, RFC 7616).
 
+mod bearer;
+
 use crate::account::Account;
 use crate::event::CredentialsProblem;
 use crate::random::Random;
@@ -7,8 +9,11 @@ use aldis_sip::auth::{
     Answer, AuthenticationInfo, Challenge, DigestChallenge, Login, NonceCount, Policy, Target, Unsupported,
     select,
 };
-use aldis_sip::{FieldText, Header, Message, Method, StatusCode};
+use aldis_sip::{FieldText, Header, Message, Method, Secret, StatusCode};
+use bearer::{Sent, Tokens};
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) use bearer::{Demand, MAX_TOKEN};
 
 /// Most challenges that one request answers (AUTH-22).
 const MAX_CHALLENGES: u8 = 3;
@@ -78,6 +83,7 @@ pub(crate) struct Spaces {
     rejected: BTreeSet<String>,
     /// Counts the credentials that were given.
     generation: u32,
+    tokens: Tokens,
 }
 
 /// The authentication of one request, over its retries.
@@ -92,13 +98,26 @@ pub(crate) struct Attempt {
     foreign: BTreeMap<Key, Space>,
     /// What was sent last, to check the server's proof by (AUTH-24).
     sent: Vec<(Key, Answer)>,
+    /// The tokens that were sent last.
+    tokens: Sent,
 }
 
 impl Spaces {
     /// New credentials, or the wish to try the old ones again: what was refused is forgotten.
     pub fn forget_rejections(&mut self) {
         self.rejected.clear();
+        self.tokens.forget_refusals();
         self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// The app's token for a realm (AUTH-26).
+    pub fn set_token(&mut self, realm: &str, token: Secret) {
+        self.tokens.set(realm, token);
+    }
+
+    /// Tokens that the app is to be asked for.
+    pub fn demands(&mut self) -> Vec<Demand> {
+        self.tokens.demands()
     }
 
     /// The header lines for a request, from the challenges that are known already or that it has just met.
@@ -109,11 +128,12 @@ impl Spaces {
         attempt: &mut Attempt,
         target: Target<'_>,
     ) -> Vec<(Header, FieldText<'static>)> {
+        let is_register = target.method == Method::Register.as_str();
+        let mut lines = self.tokens.answers(is_register, &mut attempt.tokens);
         let Attempt { foreign, sent, .. } = attempt;
         sent.clear();
-        let Some(password) = &account.password else { return Vec::new() };
+        let Some(password) = &account.password else { return lines };
         let login = Login { username: &account.auth_user, password };
-        let is_register = target.method == Method::Register.as_str();
         let wanted = |space: &Space| if is_register { space.for_register } else { space.for_others };
         let keys: Vec<Key> =
             self.known.iter().filter(|(_, space)| wanted(space)).map(|(key, _)| key.clone()).collect();
@@ -132,7 +152,8 @@ impl Spaces {
             let text = FieldText::new(answer.to_string()).ok()?;
             Some((key.0.answer(), text))
         };
-        sent.iter().filter_map(line).collect()
+        lines.extend(sent.iter().filter_map(line));
+        lines
     }
 
     /// Takes the challenges of a 401 or 407.
@@ -156,6 +177,18 @@ impl Spaces {
             .filter_map(|field| Challenge::parse_all(std::str::from_utf8(field.value).ok()?).ok())
             .flatten()
             .collect();
+        let is_register = *method == Method::Register;
+        // Who names his authorization servers has tokens in mind; a password, too, answers what no token answers.
+        let mut tokens = std::mem::take(&mut self.tokens);
+        let own = |realm: &str| account.allows_realm(realm) && self.is_own(account, realm);
+        let asked = tokens.challenged(account, side, &challenges, is_register, &attempt.tokens, own);
+        self.tokens = tokens;
+        if let Some(answer) = asked {
+            if answer.is_ok() {
+                attempt.challenges += 1;
+            }
+            return if attempt.challenges > MAX_CHALLENGES { Err(CredentialsProblem::Loop) } else { answer };
+        }
         let selection = select(&challenges, Policy { allow_md5: account.allow_md5 });
         let Some(first) = selection.chosen().first() else {
             return Err(CredentialsProblem::Unsupported { offered: offered(selection.ignored()) });
@@ -249,6 +282,7 @@ impl Spaces {
     /// Takes what a final response says of the answers in its request: a nonce for the next one (AUTH-17) and the
     /// server's proof (AUTH-24), whose mismatch is reported.
     pub fn confirmed(&mut self, attempt: &Attempt, response: &Message) {
+        self.tokens.confirmed(&attempt.tokens);
         for (key, answer) in &attempt.sent {
             let Some(info) =
                 response.value(key.0.info()).and_then(|text| AuthenticationInfo::parse(text).ok())

@@ -8,6 +8,7 @@ use crate::message::Kind;
 use crate::outbox::{Leaving, Outcome};
 use crate::registration::Next;
 use crate::server::{Reaction, Source};
+use crate::spaces::Demand;
 use crate::time::{Now, TRANSACTION_LIFETIME};
 use crate::transactions::{Final, Purpose};
 use aldis_sip::fields::Via;
@@ -148,6 +149,9 @@ impl Agent {
                 }
             }
         }
+        for Demand { realm, authz_server, scope, refused } in self.spaces.demands() {
+            self.tell(Event::TokenNeeded { realm, authz_server, scope, refused });
+        }
     }
 
     /// A final response to the REGISTER of one of the flows.
@@ -178,6 +182,9 @@ impl Agent {
                 self.outbound = Some(self.slots.iter().any(speaks));
                 self.registration(index, change);
             }
+        }
+        if let Some(change) = self.slots.get_mut(index).and_then(|slot| slot.registration.push_change()) {
+            self.tell(Event::Push { reg_id: super::reg_id(index), change });
         }
     }
 }

@@ -67,7 +67,10 @@ impl Registration {
                     return self.removed();
                 }
                 match Granted::read(self, account, message, &asked) {
-                    Some(granted) => return self.accepted(now, random, granted),
+                    Some(granted) => {
+                        self.push_accepted(message);
+                        return self.accepted(now, random, granted);
+                    }
                     None => {
                         // Not registered any more, if we were (REG-09).
                         self.bound = None;
@@ -109,6 +112,7 @@ impl Registration {
                 self.offers.outbound = false;
                 return Next::Again;
             }
+            555 if !removal && self.push_refused() => return Next::Again,
             403 => return self.refused(removal, RegistrationFailure::Forbidden { reason: reason() }, status),
             404 => {
                 return self.refused(removal, RegistrationFailure::UnknownUser { reason: reason() }, status);
@@ -146,7 +150,7 @@ impl Registration {
         self.stale = None;
         self.failures = 0;
         self.redirects = Redirects::default();
-        let (refresh_from, refresh_at) = refresh_in(expires_in, random);
+        let (refresh_from, refresh_at) = self.refresh_with_push(expires_in, refresh_in(expires_in, random));
         self.phase =
             Phase::Registered { refresh_from: now.mono + refresh_from, refresh_at: now.mono + refresh_at };
         let change = RegistrationChange::Registered { expires_in, contact, outbound, gruus };

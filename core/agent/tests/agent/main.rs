@@ -10,6 +10,7 @@
 
 mod answering;
 mod authentication;
+mod bearer;
 mod composing;
 mod connection;
 mod content;
@@ -17,6 +18,7 @@ mod digest;
 mod keepalive;
 mod keeping;
 mod properties;
+mod push;
 mod receipts;
 mod refusing;
 mod registration;
