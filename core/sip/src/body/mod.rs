@@ -25,6 +25,8 @@ pub mod imdn;
 mod mime;
 mod multipart;
 mod part;
+pub mod reginfo;
+pub mod summary;
 mod xml;
 
 #[cfg(test)]

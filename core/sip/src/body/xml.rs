@@ -1,6 +1,7 @@
 //! The little XML that messages carry: elements of one namespace and their text, with limits and without document types
 //! or entities of their own.
 
+use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 use quick_xml::name::{Namespace, ResolveResult};
@@ -12,6 +13,9 @@ pub const MAX_XML: usize = 16 << 10;
 
 /// Elements of a document, those of other namespaces counted in.
 pub const MAX_XML_ELEMENTS: usize = 128;
+
+/// Attributes of an element that are looked at.
+const MAX_XML_ATTRIBUTES: usize = 16;
 
 /// How deep elements may be nested.
 pub const MAX_XML_DEPTH: usize = 16;
@@ -51,12 +55,19 @@ pub enum XmlError {
 pub(super) struct Element {
     /// Its name without a prefix.
     pub name: String,
+    /// Its attributes, names without a prefix.
+    pub attributes: Vec<(String, String)>,
     /// Its own text, without white space at the ends.
     pub text: String,
     pub children: Vec<Element>,
 }
 
 impl Element {
+    /// The value of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// The first child of that name.
     pub fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name)
@@ -101,8 +112,20 @@ pub(super) fn read(body: &[u8], namespace: &str, root: &'static str) -> Result<E
                     return Err(malformed(&"a second root"));
                 }
                 let skipped = !ours || open.iter().any(Option::is_none);
+                if skipped {
+                    open.push(None);
+                    continue;
+                }
                 let name = start.local_name().into_inner().to_owned();
-                open.push((!skipped).then(|| Element { name, ..Element::default() }));
+                let mut attributes = Vec::new();
+                for attribute in start.attributes().with_checks(false).take(MAX_XML_ATTRIBUTES) {
+                    let attribute = attribute.map_err(|error| malformed(&error))?;
+                    let value = attribute
+                        .normalized_value(XmlVersion::Implicit1_0)
+                        .map_err(|error| malformed(&error))?;
+                    attributes.push((attribute.key.local_name().into_inner().to_owned(), value.into_owned()));
+                }
+                open.push(Some(Element { name, attributes, ..Element::default() }));
             }
             Event::End(_) => {
                 let Some(closed) = open.pop() else { return Err(malformed(&"an end without a start")) };
