@@ -6,6 +6,7 @@ mod flow;
 mod lost;
 mod messaging;
 mod slot;
+mod subscribing;
 
 use crate::account::{Account, InvalidAccount};
 use crate::composing::Composing;
@@ -20,6 +21,7 @@ use crate::random::Random;
 use crate::received::AnswerWith;
 use crate::server::Server;
 use crate::spaces::{MAX_TOKEN, Spaces};
+use crate::subscriptions::Subscriptions;
 use crate::time::{Deadline, Now};
 use crate::transactions::{Purpose, Transactions};
 use aldis_sip::{Secret, Uri};
@@ -117,6 +119,7 @@ pub struct Agent {
     spaces: Spaces,
     outbox: Outbox,
     composing: Composing,
+    subscriptions: Subscriptions,
     server: Server,
     transactions: Transactions,
     outputs: VecDeque<Output>,
@@ -143,6 +146,7 @@ impl Agent {
             spaces: Spaces::default(),
             outbox: Outbox::default(),
             composing: Composing::default(),
+            subscriptions: Subscriptions::default(),
             server: Server::default(),
             transactions: Transactions::default(),
             outputs: VecDeque::new(),
@@ -420,6 +424,11 @@ impl Agent {
             match purpose {
                 Purpose::Message(id) => {
                     self.end_message(id, MessageFailure::Withdrawn, UnknownReason::NoAnswer);
+                }
+                Purpose::Subscribe(package) => {
+                    let back_off = self.account.timing.back_off(true);
+                    let random = &mut self.random;
+                    self.subscriptions.unanswered(now, package, random, back_off);
                 }
                 Purpose::Register { .. } => self.drop_flow(now, flow, LostReason::NoAnswer),
             }

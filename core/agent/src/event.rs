@@ -5,6 +5,8 @@ use crate::peers::PeerFacts;
 use crate::push::PushChange;
 use crate::receipts::Receipt;
 use crate::received::ReceivedMessage;
+use crate::subscriptions::{Package, SubscriptionChange};
+use aldis_sip::body::summary::MessageSummary;
 use aldis_sip::{Defect, StatusCode, Uri};
 use bytes::Bytes;
 use std::fmt;
@@ -134,7 +136,16 @@ pub enum Event {
         /// Whether the token that was given last was refused; it is asked for another only once (AUTH-28).
         refused: bool,
     },
-    /// A NOTIFY that needs no subscription: `message-summary` or `check-sync` (NOT-02).
+    /// A subscription changed.
+    Subscription {
+        /// To what.
+        package: Package,
+        /// How.
+        change: SubscriptionChange,
+    },
+    /// What waits in the mailbox; comes behind the [`Event::Notify`] that says so, subscribed or not.
+    MessagesWaiting(MessageSummary),
+    /// A notification: of a subscription, or `message-summary` or `check-sync`, which need none (NOT-02).
     Notify {
         /// The event package.
         package: String,
@@ -154,6 +165,12 @@ impl fmt::Debug for Event {
             }
             Event::Registration { reg_id, change } => {
                 f.debug_struct("Registration").field("reg_id", reg_id).field("change", change).finish()
+            }
+            Event::Subscription { package, change } => {
+                f.debug_struct("Subscription").field("package", package).field("change", change).finish()
+            }
+            Event::MessagesWaiting(summary) => {
+                f.debug_struct("MessagesWaiting").field("waiting", &summary.waiting).finish_non_exhaustive()
             }
             Event::Push { reg_id, change } => {
                 f.debug_struct("Push").field("reg_id", reg_id).field("change", change).finish()
@@ -334,6 +351,12 @@ pub enum RegistrationFailure {
         /// The reason phrase.
         reason: String,
     },
+    /// The registrar removed the binding of its own accord (RFC 3680, NOT-06).
+    #[error("the registrar has removed the registration of this device: {event}")]
+    TakenAway {
+        /// `probation` (to be tried again) or `rejected` (not to be).
+        event: &'static str,
+    },
     /// The response has no binding of ours (REG-09).
     #[error("the registrar answered 200 but holds no binding of this device")]
     NoBinding,
@@ -355,6 +378,7 @@ impl RegistrationFailure {
             RegistrationFailure::Credentials(_)
                 | RegistrationFailure::Forbidden { .. }
                 | RegistrationFailure::UnknownUser { .. }
+                | RegistrationFailure::TakenAway { event: "rejected" }
         )
     }
 }

@@ -182,6 +182,25 @@ impl Registration {
         }
     }
 
+    /// Whether this is the URI of the binding that the registrar holds.
+    pub fn bound_to(&self, uri: &Uri<'_>) -> bool {
+        self.bound.as_ref().is_some_and(|bound| bound.contact.equivalent(uri))
+    }
+
+    /// The registrar has removed the binding and wants another: now, or not before this moment (NOT-06).
+    pub fn taken_away(&mut self, not_before: Option<Duration>) {
+        self.bound = None;
+        if !self.is_pending() {
+            self.phase = not_before.map_or(Phase::Idle, |at| Phase::Waiting { at, asked: true });
+        }
+    }
+
+    /// The registrar has removed the binding and wants no other (NOT-06).
+    pub fn rejected(&mut self, why: RegistrationFailure) {
+        self.bound = None;
+        self.phase = Phase::Refused(why);
+    }
+
     /// The Route that the registrar gave for requests other than REGISTER.
     pub fn service_route(&self) -> &[Uri<'static>] {
         self.bound.as_ref().map_or(&[], |bound| &bound.service_route)
@@ -286,6 +305,7 @@ impl Registration {
             method: Method::Register,
             target: &heading.target,
             to: &account.address_of_record,
+            to_tag: None,
             routes: &heading.routes,
             identifiers: &self.identifiers,
             local,
@@ -308,7 +328,8 @@ impl Registration {
         (branch, with_answers(writer, &answers).finish(b""))
     }
 
-    fn contact(&self, account: &Account, local: SocketAddr) -> Uri<'static> {
+    /// Where this device is reached over a connection.
+    pub fn contact(&self, account: &Account, local: SocketAddr) -> Uri<'static> {
         let sips = account.address_of_record.scheme() == aldis_sip::Scheme::Sips;
         let scheme = if sips { SipScheme::Sips } else { SipScheme::Sip };
         let host = local.ip().to_canonical().to_string();

@@ -65,6 +65,8 @@ pub(crate) struct Draft<'a> {
     pub method: Method<'static>,
     pub target: &'a Uri<'static>,
     pub to: &'a Uri<'static>,
+    /// The tag of a dialog.
+    pub to_tag: Option<&'a str>,
     pub routes: &'a [Uri<'static>],
     pub identifiers: &'a Identifiers,
     pub local: SocketAddr,
@@ -84,11 +86,13 @@ impl Draft<'_> {
             // RFC 6223 §4.2.2: in each REGISTER.
             via = via.with("keep", None).unwrap_or_default();
         }
+        let to_tag = self.to_tag.and_then(|tag| Params::none().with("tag", Some(tag)).ok());
+        let to_params = to_tag.unwrap_or_default();
         let mut writer = Writer::request(&self.method, self.target)
             .field(Header::Via, &Via::tls(self.local, via))
             .field(Header::MaxForwards, &MAX_FORWARDS)
             .field(Header::From, &From(tagged))
-            .field(Header::To, &To(NameAddr::new(self.to.clone())))
+            .field(Header::To, &To(NameAddr::new(self.to.clone()).with_params(to_params)))
             .field(Header::CallId, &self.identifiers.call_id)
             .field(Header::CSeq, &CSeq { number: self.identifiers.cseq, method: self.method.clone() });
         for route in self.routes {

@@ -6,6 +6,7 @@ use crate::event::{Event, FlowId, Ticket};
 use crate::random::Random;
 use crate::received::{AnswerWith, ReceivedMessage};
 use crate::request::{ALLOW, SUPPORTED};
+use crate::subscriptions::Subscriptions;
 use crate::time::{Now, TRANSACTION_LIFETIME};
 use aldis_sip::body::composing::IsComposing;
 use aldis_sip::body::imdn::Imdn;
@@ -146,6 +147,7 @@ impl Server {
         request: Message,
         from: Source,
         account: &Account,
+        subscriptions: &mut Subscriptions,
         random: &mut Random,
     ) -> Vec<Reaction> {
         self.forget(now);
@@ -162,10 +164,12 @@ impl Server {
         }
         let to_tag = FieldText::hex(&random.bytes::<8>());
         let answer = |status| respond(&request, status, &to_tag, from);
+        let of_ours = if method == Method::Notify { subscriptions.notify(&request) } else { None };
         let (mut event, mut also) = (None, Vec::new());
-        let writer = match &method {
-            Method::Cancel => answer(self.cancelled(&request)),
-            Method::Message | Method::Options | Method::Notify => match refusal(&request, account) {
+        let writer = match (&method, of_ours) {
+            (_, Some(status)) => explain(answer(status), status, &request),
+            (Method::Cancel, _) => answer(self.cancelled(&request)),
+            (Method::Message | Method::Options | Method::Notify, _) => match refusal(&request, account) {
                 Some(status) => explain(answer(status), status, &request),
                 None if method == Method::Options => capabilities(answer(StatusCode::OK)),
                 None if method == Method::Notify => {
@@ -191,7 +195,7 @@ impl Server {
                     Err(status) => explain(answer(status), status, &request),
                 },
             },
-            Method::Other(_) => {
+            (Method::Other(_), _) => {
                 explain(answer(StatusCode::NOT_IMPLEMENTED), StatusCode::NOT_IMPLEMENTED, &request)
             }
             _ => explain(answer(StatusCode::METHOD_NOT_ALLOWED), StatusCode::METHOD_NOT_ALLOWED, &request),
@@ -371,7 +375,7 @@ fn explain(writer: Writer, status: StatusCode, request: &Message) -> Writer {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             writer.literal(Header::Accept, ACCEPT).literal(Header::AcceptEncoding, ACCEPT_ENCODING)
         }
-        StatusCode::BAD_EVENT => writer.literal(Header::AllowEvents, "message-summary, check-sync"),
+        StatusCode::BAD_EVENT => writer.literal(Header::AllowEvents, "message-summary, check-sync, reg"),
         StatusCode::TEMPORARILY_UNAVAILABLE => {
             writer.field(Header::RetryAfter, &u32::try_from(BUSY_RETRY.as_secs()).unwrap_or(u32::MAX))
         }
@@ -397,6 +401,8 @@ fn notify(request: &Message) -> (StatusCode, Option<Event>) {
             let package = event.value.to_owned();
             (StatusCode::OK, Some(Event::Notify { package, content_type, body: request.body().clone() }))
         }
+        // One of ours would have been found.
+        Ok(Some(event)) if event.value == "reg" => (StatusCode::TRANSACTION_DOES_NOT_EXIST, None),
         Ok(Some(_)) => (StatusCode::BAD_EVENT, None),
         _ => (StatusCode::BAD_REQUEST, None),
     }

@@ -44,6 +44,8 @@ pub enum Reason {
     Ping,
     /// A pong must have come.
     Pong,
+    /// A subscription must be refreshed or tried again.
+    Subscription,
     /// The server asked us to hold back for so long.
     ServerBusy,
     /// A connection that nobody needs closes.

@@ -1,6 +1,7 @@
 //! Client transactions (RFC 3261 §17.1.2): over TLS nothing is sent twice, and all that remains is Timer F.
 
 use crate::event::{FlowId, MessageId};
+use crate::subscriptions::Package;
 use crate::time::Now;
 use aldis_sip::fields::RetryAfter;
 use aldis_sip::{Message, StatusCode};
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub(crate) enum Purpose {
     Register { slot: usize, removal: bool },
     Message(MessageId),
+    Subscribe(Package),
 }
 
 /// A request without a final response.

@@ -2,7 +2,7 @@
 
 use super::messaging::COMPOSING_WITHIN;
 use super::{Agent, Output};
-use crate::event::{FlowId, LostReason, MessageId};
+use crate::event::{Event, FlowId, LostReason, MessageId};
 use crate::keepalive::{LineEnd, PONG};
 use crate::message::Kind;
 use crate::outbox::{Leaving, Outcome};
@@ -23,7 +23,7 @@ impl Agent {
             Some(Reaction::Transmit(flow, bytes)) if self.up(flow).is_some() => {
                 self.outputs.push_back(Output::Transmit(flow, bytes));
             }
-            Some(Reaction::Tell(event)) => self.tell(event),
+            Some(Reaction::Tell(event)) => self.tell_notify(event),
             Some(Reaction::Heard { from, cpim, wrote }) => self.heard(from, cpim, wrote),
             Some(Reaction::Composing { from, status }) => self.composing_received(now, from, &status),
             Some(Reaction::Receipt { ticket, from, receipt }) => {
@@ -83,11 +83,14 @@ impl Agent {
                 match judgement {
                     Judgement::Message(message) if message.is_response() => self.response(now, id, &message),
                     Judgement::Message(message) => {
+                        let (account, subscriptions) = (&self.account, &mut self.subscriptions);
+                        let random = &mut self.random;
                         let reactions =
-                            self.server.request(now, message, source, &self.account, &mut self.random);
+                            self.server.request(now, message, source, account, subscriptions, random);
                         for reaction in reactions {
                             self.react(now, Some(reaction));
                         }
+                        self.take_notified(now);
                     }
                     Judgement::Reject(rejection) => {
                         tracing::debug!(defect = %rejection.defect, "refused a request");
@@ -114,6 +117,7 @@ impl Agent {
         let method = match purpose {
             Purpose::Register { .. } => Method::Register,
             Purpose::Message(_) => Method::Message,
+            Purpose::Subscribe(_) => Method::Subscribe,
         };
         if response.cseq().ok()?.method != method || response.status()?.is_provisional() {
             return None;
@@ -132,6 +136,7 @@ impl Agent {
                 self.registered(index, flow, removal, response);
             }
             Purpose::Register { .. } => {}
+            Purpose::Subscribe(package) => self.subscribed(index, (flow, local), package, response),
             Purpose::Message(id) => {
                 let (account, spaces) = (&self.account, &mut self.spaces);
                 match self.outbox.response(&id, account, spaces, response) {

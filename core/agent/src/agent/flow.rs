@@ -31,6 +31,7 @@ impl Agent {
         add(self.next_start(), Reason::Registration);
         if self.carrier().is_some() {
             add(self.outbox.deadline(), Reason::ServerBusy);
+            add(self.subscriptions.deadline().filter(|_| self.wanted.is_some()), Reason::Subscription);
         }
         let longest = self.longest_interval();
         for (index, slot) in self.slots.iter().enumerate() {
@@ -152,6 +153,7 @@ impl Agent {
             self.retire_old(index);
         }
         self.send_ready(now);
+        self.subscribe_due(now);
         for index in 0..self.slots.len() {
             self.close_if_idle(now, index);
             self.ping_if_due(now, index, stirring);

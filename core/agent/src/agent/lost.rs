@@ -238,6 +238,9 @@ impl Agent {
     /// have an unknown fate (MSG-07, MSG-15).
     pub(super) fn orphan(&mut self, flow: FlowId) {
         for purpose in self.transactions.end_flow(flow) {
+            if let Purpose::Subscribe(package) = purpose {
+                self.subscriptions.orphaned(package);
+            }
             if let Purpose::Message(id) = purpose {
                 let again = self.account.resend && self.stop_at.is_none() && self.outbox.send_again(&id);
                 if !again {

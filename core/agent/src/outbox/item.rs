@@ -149,6 +149,7 @@ impl Item {
             method: Method::Message,
             target: &heading.target,
             to: &self.message.to,
+            to_tag: None,
             routes: &heading.routes,
             identifiers: &self.identifiers,
             local,

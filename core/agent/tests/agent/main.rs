@@ -29,4 +29,5 @@ mod secrets;
 mod sending;
 mod sending_failures;
 mod shutdown;
+mod subscriptions;
 mod throughput;
