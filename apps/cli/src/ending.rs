@@ -12,6 +12,9 @@ fn about_credentials(problem: &CredentialsProblem) -> &'static str {
             "Check the password (--password-file or ALDIS_PASSWORD) and, where the server knows you by another name, \
              --auth-user. It was tried once only, so that the account is not locked."
         }
+        CredentialsProblem::TokenNeeded { .. } => {
+            "Accounts that sign in with access tokens are for apps; ask whoever runs the server for a password."
+        }
         CredentialsProblem::Missing { .. } => "Give it with --password-file FILE or in ALDIS_PASSWORD.",
         CredentialsProblem::Unsupported { .. }
         | CredentialsProblem::RealmNotAllowed { .. }

@@ -3,7 +3,9 @@
 use crate::failure::{Exit, Failure};
 use crate::when;
 use aldis::net::{Origin, PostQuantum};
-use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
+use aldis::{
+    ConnectionState, Event, Incoming, OutgoingState, PushState, RegistrationState, SubscriptionState,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -41,7 +43,52 @@ pub(crate) fn event(event: &Event) -> Result<Option<Value>, Failure> {
             extend(&mut members, text_or_bytes(std::str::from_utf8(body).ok(), body));
             object("notify", members)
         }
+        Event::MessagesWaiting(summary) => {
+            let counts: Map<String, Value> = summary
+                .counts
+                .iter()
+                .map(|(kind, count)| {
+                    let count = json!({"new": count.new, "old": count.old, "new_urgent": count.new_urgent, "old_urgent": count.old_urgent});
+                    (kind.clone(), count)
+                })
+                .collect();
+            let members = json!({"waiting": summary.waiting, "mailbox": summary.account, "counts": counts});
+            object("messages-waiting", members)
+        }
+        Event::Push { reg_id, state } => object("push", of_flow(push(state), *reg_id)),
+        Event::TokenNeeded { realm, authorization_server, scope, refused } => object(
+            "token-needed",
+            json!({"realm": realm, "authorization_server": authorization_server, "scope": scope, "refused": refused}),
+        ),
+        Event::Subscription { package, state } => {
+            let mut members = json!({"package": package.name()});
+            extend(&mut members, subscription(state));
+            object("subscription", members)
+        }
     }))
+}
+
+fn push(state: &PushState) -> Value {
+    match state {
+        PushState::Active { refresh_before } => {
+            json!({"state": "active", "refresh_before": refresh_before.map(|before| before.as_secs())})
+        }
+        PushState::NotPromised => json!({"state": "not-promised"}),
+        PushState::Unsupported => json!({"state": "unsupported"}),
+        PushState::Offered { providers } => json!({"state": "offered", "providers": providers}),
+        PushState::Off => json!({"state": "off"}),
+    }
+}
+
+fn subscription(state: &SubscriptionState) -> Value {
+    match state {
+        SubscriptionState::Active { pending } => {
+            json!({"state": if *pending { "pending" } else { "active" }})
+        }
+        SubscriptionState::Ended { reason, retry_in } => {
+            json!({"state": "ended", "why": reason, "retry_in": retry_in.map(|wait| wait.as_secs_f64())})
+        }
+    }
 }
 
 /// An object whose first member is its kind.

@@ -4,7 +4,10 @@ use crate::printable::{self, line};
 use crate::when;
 use aldis::net::{ConnectFailure, Origin, PostQuantum, Untrusted};
 use aldis::trust::Verdict;
-use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, StatusCode, Trouble};
+use aldis::{
+    ConnectionState, Event, Incoming, OutgoingState, PushState, RegistrationState, StatusCode,
+    SubscriptionState, Trouble,
+};
 use std::time::Duration;
 
 /// What an event says, and how much it matters.
@@ -37,6 +40,34 @@ pub(crate) fn event(event: &Event) -> Option<Told> {
             let body = printable::lines(&String::from_utf8_lossy(body)).trim_end().replace('\n', "\n  ");
             Some(Told::Result(format!("notified of {}:\n  {body}", line(package))))
         }
+        // The notification before it was shown in full.
+        Event::MessagesWaiting(_) => None,
+        Event::Push { reg_id, state } => Some(of_flow(Told::Step(push(state)), *reg_id)),
+        Event::TokenNeeded { realm, authorization_server, .. } => Some(Told::Trouble(format!(
+            "the server asks for an access token for {} from {}",
+            line(realm),
+            line(authorization_server)
+        ))),
+        Event::Subscription { package, state } => Some(Told::Step(match state {
+            SubscriptionState::Active { pending: false } => format!("subscribed to {}", package.name()),
+            SubscriptionState::Active { pending: true } => format!("asked to be told of {}", package.name()),
+            SubscriptionState::Ended { reason, .. } => {
+                format!("no longer subscribed to {}: {}", package.name(), line(reason))
+            }
+        })),
+    }
+}
+
+fn push(state: &PushState) -> String {
+    match state {
+        PushState::Active { .. } => "the network wakes this device by push".into(),
+        PushState::NotPromised => "the network does not promise pushes".into(),
+        PushState::Unsupported => "the network does not support this push service".into(),
+        PushState::Offered { providers } => {
+            let providers: Vec<_> = providers.iter().map(|name| line(name)).collect();
+            format!("push services of the network: {}", providers.join(", "))
+        }
+        PushState::Off => "push is off".into(),
     }
 }
 

@@ -98,6 +98,17 @@ impl fmt::Debug for Output {
 #[error("an access token has letters, digits and -._~+/ and = at its end, and 16,384 of them at most")]
 pub struct InvalidToken;
 
+impl InvalidToken {
+    /// Whether this is an access token.
+    ///
+    /// # Errors
+    /// [`InvalidToken`].
+    pub fn check(token: &Secret) -> Result<(), InvalidToken> {
+        let text = token.expose();
+        if text.len() <= MAX_TOKEN && is_b64token(text) { Ok(()) } else { Err(InvalidToken) }
+    }
+}
+
 fn is_b64token(text: &str) -> bool {
     let bare = text.trim_end_matches('=');
     !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
@@ -217,9 +228,7 @@ impl Agent {
     /// # Errors
     /// [`InvalidToken`]; nothing has changed.
     pub fn set_token(&mut self, now: Now, realm: &str, token: Secret) -> Result<(), InvalidToken> {
-        if token.expose().len() > MAX_TOKEN || !is_b64token(token.expose()) {
-            return Err(InvalidToken);
-        }
+        InvalidToken::check(&token)?;
         self.spaces.set_token(realm, token);
         for Slot { registration, .. } in &mut self.slots {
             if registration.refusal().is_some_and(RegistrationFailure::is_credentials) {

@@ -277,6 +277,16 @@ impl Config {
         Ok(self)
     }
 
+    /// Uses access tokens of these authorization servers (https URIs) where the SIP server asks for one, and of no other (RFC
+    /// 8898): [`crate::Event::TokenNeeded`] asks for them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for what is no https URI.
+    pub fn authorization_servers(mut self, servers: Vec<String>) -> Result<Self, ConfigError> {
+        self.account = self.account.with_authorization_servers(servers)?;
+        Ok(self)
+    }
+
     /// Answers challenges of these realms only; without it every realm that the proven server sends or passes on.
     pub fn realms(mut self, realms: Vec<String>) -> Self {
         self.account = self.account.with_realms(realms);

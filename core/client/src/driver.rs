@@ -14,7 +14,7 @@ use crate::watch::Watch;
 use crate::wires::{Happening, Line, State, Wire, Wires};
 use aldis_agent::{
     Agent, AnswerWith, BackOffReason, Connect, ConnectionChange, Event as AgentEvent, FlowId, LostReason,
-    MessageId, NewMessage, Now, OutgoingState, Output, ReceivedMessage, RegistrationChange,
+    MessageId, NewMessage, Now, OutgoingState, Output, Package, Push, ReceivedMessage, RegistrationChange,
     RegistrationFailure, SendRefused, Ticket,
 };
 use aldis_sip::{Secret, StatusCode, Uri};
@@ -43,6 +43,14 @@ pub(crate) enum Command {
         password: Secret,
     },
     SetExpires(u32),
+    SetPush(Option<Push>),
+    QueryPush(Option<String>),
+    SetToken {
+        realm: String,
+        token: Secret,
+    },
+    Subscribe(Package),
+    Unsubscribe(Package),
     NetworkChanged(NetworkChange),
     EnterBackground,
     EnterForeground,
@@ -225,6 +233,12 @@ impl Driver {
             Command::SetCredentials { user, password } => self.agent.set_credentials(now, &user, password),
             // The app has been told of an expiry that is none.
             Command::SetExpires(seconds) => drop(self.agent.set_expires(now, seconds)),
+            Command::SetPush(push) => self.agent.set_push(now, push.as_ref()),
+            Command::QueryPush(provider) => self.agent.query_push(now, provider.as_deref()),
+            // The app has been told of a token that is none.
+            Command::SetToken { realm, token } => drop(self.agent.set_token(now, &realm, token)),
+            Command::Subscribe(package) => self.agent.subscribe(now, package),
+            Command::Unsubscribe(package) => self.agent.unsubscribe(now, package),
             Command::NetworkChanged(change) => {
                 // What the requests have learnt they share.
                 if let Some(request) = self.requests.first() {
@@ -397,6 +411,12 @@ impl Driver {
             AgentEvent::Notify { package, content_type, body } => {
                 Event::Notify { package, content_type, body }
             }
+            AgentEvent::Push { reg_id, change } => Event::Push { reg_id, state: change },
+            AgentEvent::TokenNeeded { realm, authz_server, scope, refused } => {
+                Event::TokenNeeded { realm, authorization_server: authz_server, scope, refused }
+            }
+            AgentEvent::Subscription { package, change } => Event::Subscription { package, state: change },
+            AgentEvent::MessagesWaiting(summary) => Event::MessagesWaiting(summary),
         };
         self.events.push(event);
     }

@@ -1,8 +1,11 @@
 //! What a phone tells.
 
 use crate::net::{ConnectFailure, Target, TlsFacts};
-use aldis_agent::{LostReason, MessageId, OutgoingState, RegistrationChange};
+use aldis_agent::{
+    LostReason, MessageId, OutgoingState, Package, PushChange, RegistrationChange, SubscriptionChange,
+};
 use aldis_sip::body::decode_text;
+use aldis_sip::body::summary::MessageSummary;
 use aldis_sip::fields::{ContentType, FieldValue};
 use aldis_sip::{Fault, ReferenceIdentity, Uri};
 use aldis_trust::{Finding, Matched, Verdict};
@@ -56,7 +59,35 @@ pub enum Event {
         /// Whether he is writing now.
         active: bool,
     },
-    /// A NOTIFY that needs no subscription.
+    /// Push on one of the account's flows changed, or was asked for (RFC 8599).
+    Push {
+        /// Which flow, from 1.
+        reg_id: u32,
+        /// How.
+        state: PushChange,
+    },
+    /// The server asks for an access token (RFC 8898): get one from this authorization server, and give it with
+    /// [`crate::Phone::set_token`].
+    TokenNeeded {
+        /// The realm that it is for.
+        realm: String,
+        /// The authorization server, one of those that the account trusts.
+        authorization_server: String,
+        /// The scope that it must have, if the server names one.
+        scope: Option<String>,
+        /// Whether the last one was refused; another is asked for only once.
+        refused: bool,
+    },
+    /// A subscription changed.
+    Subscription {
+        /// To what.
+        package: Package,
+        /// How.
+        state: SubscriptionChange,
+    },
+    /// What waits in the mailbox; comes behind the [`Event::Notify`] that says so, subscribed or not.
+    MessagesWaiting(MessageSummary),
+    /// A notification: of a subscription, or one that needs none.
     Notify {
         /// The event package, such as `message-summary`.
         package: String,

@@ -51,11 +51,13 @@ mod watch;
 mod wires;
 
 pub use aldis_agent::{
-    CredentialsProblem, Gruus, InvalidAccount, InvalidMessageId, LostReason, MessageFailure, MessageId,
-    OutgoingState, RegistrationChange as RegistrationState, RegistrationFailure, SendRefused, Timing,
-    UnknownReason,
+    CredentialsProblem, Gruus, InvalidAccount, InvalidMessageId, InvalidPush, InvalidToken, LostReason,
+    MessageFailure, MessageId, OutgoingState, Package, Push, PushChange as PushState,
+    RegistrationChange as RegistrationState, RegistrationFailure, SendRefused,
+    SubscriptionChange as SubscriptionState, Timing, UnknownReason,
 };
 pub use aldis_sip as sip;
+pub use aldis_sip::body::summary::MessageSummary;
 pub use aldis_sip::{Defect, Domain, InvalidIdentity, ReferenceIdentity, Secret, StatusCode, Uri};
 pub use aldis_trust as trust;
 pub use config::{Config, ConfigError};

@@ -6,7 +6,8 @@ use crate::event::Event;
 use crate::net::NetworkChange;
 use crate::queue::Queue;
 use aldis_agent::{
-    Account, InvalidAccount, MessageId, NewMessage, OutgoingState, ReceiptsWanted, SendRefused,
+    Account, InvalidAccount, InvalidToken, MessageId, NewMessage, OutgoingState, Package, Push,
+    ReceiptsWanted, SendRefused,
 };
 use aldis_sip::Secret;
 use aldis_sip::body::ExternalBody;
@@ -123,6 +124,42 @@ impl Phone {
         Account::check_expires(seconds)?;
         self.command(Command::SetExpires(seconds));
         Ok(())
+    }
+
+    /// Has the network wake this device by push from now on, or no longer (RFC 8599): give it the token of the platform's
+    /// service, and each new one. What is registered is registered anew in place. [`Event::Push`] tells whether a proxy takes
+    /// part; call [`Phone::wake`] for each push that comes.
+    pub fn set_push(&self, push: Option<Push>) {
+        self.command(Command::SetPush(push));
+    }
+
+    /// Asks which push services the network supports (`None`), or whether it supports this one; the answer is an
+    /// [`Event::Push`]. Costs a REGISTER; nothing happens where push is on.
+    pub fn query_push(&self, provider: Option<&str>) {
+        self.command(Command::QueryPush(provider.map(Into::into)));
+    }
+
+    /// Gives an access token for a realm, as [`Event::TokenNeeded`] asks for it (RFC 8898). What waited for it is tried again.
+    /// Tokens should be encrypted JWTs for the SIP server, since proxies on the way see them.
+    ///
+    /// # Errors
+    /// [`InvalidToken`]; nothing has changed.
+    pub fn set_token(&self, realm: &str, token: impl Into<Secret>) -> Result<(), InvalidToken> {
+        let token = token.into();
+        InvalidToken::check(&token)?;
+        self.command(Command::SetToken { realm: realm.into(), token });
+        Ok(())
+    }
+
+    /// Subscribes to the account's mailbox or to what the registrar does with its bindings, while it is registered:
+    /// [`Event::Subscription`], [`Event::MessagesWaiting`].
+    pub fn subscribe(&self, package: Package) {
+        self.command(Command::Subscribe(package));
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&self, package: Package) {
+        self.command(Command::Unsubscribe(package));
     }
 
     /// The system says that the network changed. Every flow gets a new connection at once, whatever was waited for, and DNS is

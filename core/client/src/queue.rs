@@ -84,7 +84,8 @@ fn is_state(event: &Event) -> bool {
         | Event::Untrusted { .. }
         | Event::Composing { .. } => true,
         Event::Outgoing { state, .. } => !state.is_final(),
-        Event::Message(_) | Event::Notify { .. } => false,
+        Event::Push { .. } | Event::Subscription { .. } | Event::MessagesWaiting(_) => true,
+        Event::Message(_) | Event::Notify { .. } | Event::TokenNeeded { .. } => false,
     }
 }
 
