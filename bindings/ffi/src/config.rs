@@ -46,6 +46,9 @@ pub struct PhoneConfig {
     /// The realms whose challenges are answered; empty: all that the proven server sends or passes on.
     #[uniffi(default)]
     pub realms: Vec<String>,
+    /// Authorization servers (https addresses) whose access tokens are used where the server asks for one.
+    #[uniffi(default)]
+    pub authorization_servers: Vec<String>,
     /// Whether challenges that offer nothing but MD5 are answered.
     #[uniffi(default = true)]
     pub allow_md5: bool,
@@ -134,6 +137,7 @@ impl PhoneConfig {
             max_message: 8192,
             user_agent: None,
             realms: Vec::new(),
+            authorization_servers: Vec::new(),
             allow_md5: true,
             trust: TrustConfig::default(),
         }
@@ -171,6 +175,9 @@ impl PhoneConfig {
         }
         if !self.realms.is_empty() {
             config = config.realms(self.realms);
+        }
+        if !self.authorization_servers.is_empty() {
+            config = config.authorization_servers(self.authorization_servers)?;
         }
         if !self.allow_md5 {
             config = config.without_md5();

@@ -1,8 +1,8 @@
 //! What a phone tells.
 
 use crate::{
-    Finding, LostReason, MessageFailure, RegisterError, Registered, RegistrationFailure, Trouble,
-    UnknownReason, Verdict,
+    EventPackage, Finding, LostReason, MessageFailure, MessageSummary, PushState, RegisterError, Registered,
+    RegistrationFailure, SubscriptionState, Trouble, UnknownReason, Verdict,
 };
 use aldis::net::Origin;
 use std::fmt;
@@ -46,7 +46,37 @@ pub enum Event {
         /// Whether he is writing now.
         active: bool,
     },
-    /// The server tells something that needs no subscription.
+    /// Push on one of the account's flows changed, or was asked for.
+    Push {
+        /// To what.
+        state: PushState,
+        /// Which flow, from 1.
+        reg_id: u32,
+    },
+    /// The server asks for an access token: get one from the authorization server and give it with `setToken`.
+    TokenNeeded {
+        /// The realm that it is for.
+        realm: String,
+        /// The authorization server, one of those that the configuration names.
+        authorization_server: String,
+        /// The scope that it must have, if the server names one.
+        scope: Option<String>,
+        /// Whether the last one was refused; another is asked for only once.
+        refused: bool,
+    },
+    /// A subscription changed.
+    Subscription {
+        /// To what it is.
+        package: EventPackage,
+        /// To what it changed.
+        state: SubscriptionState,
+    },
+    /// What waits in the mailbox.
+    MessagesWaiting {
+        /// Whose, and how many.
+        summary: MessageSummary,
+    },
+    /// The server tells something, asked or not.
     Notify {
         /// The event package, such as `message-summary`.
         package: String,
@@ -248,8 +278,11 @@ pub(crate) fn is_state(event: &Event) -> bool {
     match event {
         Event::Connection { .. } | Event::Registration { .. } | Event::Untrusted { .. } => true,
         Event::Outgoing { state, .. } => !state.is_final(),
-        Event::Composing { .. } => true,
-        Event::Notify { .. } => false,
+        Event::Composing { .. }
+        | Event::Push { .. }
+        | Event::Subscription { .. }
+        | Event::MessagesWaiting { .. } => true,
+        Event::Notify { .. } | Event::TokenNeeded { .. } => false,
     }
 }
 
@@ -277,6 +310,14 @@ impl From<aldis::Event> for Happened {
             aldis::Event::Notify { package, content_type, body } => {
                 Event::Notify { package, content_type, body: body.to_vec() }
             }
+            aldis::Event::Push { reg_id, state } => Event::Push { state: state.into(), reg_id },
+            aldis::Event::TokenNeeded { realm, authorization_server, scope, refused } => {
+                Event::TokenNeeded { realm, authorization_server, scope, refused }
+            }
+            aldis::Event::Subscription { package, state } => {
+                Event::Subscription { package: package.into(), state: state.into() }
+            }
+            aldis::Event::MessagesWaiting(summary) => Event::MessagesWaiting { summary: summary.into() },
         })
     }
 }

@@ -28,6 +28,11 @@ pub enum CredentialsProblem {
         /// The realm.
         realm: String,
     },
+    /// The server asks for an access token, and the app has been asked for it.
+    TokenNeeded {
+        /// The realm.
+        realm: String,
+    },
     /// The server keeps asking without end.
     Loop,
 }
@@ -58,6 +63,11 @@ pub enum RegistrationFailure {
         status: u16,
         /// The reason phrase.
         reason: String,
+    },
+    /// The registrar removed the registration of its own accord.
+    TakenAway {
+        /// `probation` (tried again) or `rejected` (not).
+        event: String,
     },
     /// The registrar answered 200 but holds no binding of this device.
     NoBinding,
@@ -384,6 +394,7 @@ impl From<aldis::CredentialsProblem> for CredentialsProblem {
             aldis::CredentialsProblem::Missing { realm } => Self::Missing { realm },
             aldis::CredentialsProblem::Unsupported { offered } => Self::Unsupported { offered },
             aldis::CredentialsProblem::RealmNotAllowed { realm } => Self::RealmNotAllowed { realm },
+            aldis::CredentialsProblem::TokenNeeded { realm } => Self::TokenNeeded { realm },
             aldis::CredentialsProblem::Loop => Self::Loop,
         }
     }
@@ -399,6 +410,7 @@ impl From<aldis::RegistrationFailure> for RegistrationFailure {
             aldis::RegistrationFailure::Unavailable { status, reason } => {
                 Self::Unavailable { status: status.code(), reason }
             }
+            aldis::RegistrationFailure::TakenAway { event } => Self::TakenAway { event: event.into() },
             aldis::RegistrationFailure::NoBinding => Self::NoBinding,
             aldis::RegistrationFailure::Timeout => Self::Timeout,
         }

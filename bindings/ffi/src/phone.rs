@@ -239,6 +239,11 @@ impl Phone {
 }
 
 impl Phone {
+    /// The phone of the library.
+    pub(crate) fn phone(&self) -> &aldis::Phone {
+        &self.inner.phone
+    }
+
     async fn send(&self, to: String, message: Outgoing) -> Result<String, SendError> {
         Ok(self.inner.phone.send(&to, message).await?.to_string())
     }
@@ -291,7 +296,11 @@ impl Inner {
             Event::Untrusted { .. }
             | Event::Outgoing { .. }
             | Event::Composing { .. }
-            | Event::Notify { .. } => {}
+            | Event::Notify { .. }
+            | Event::Push { .. }
+            | Event::TokenNeeded { .. }
+            | Event::Subscription { .. }
+            | Event::MessagesWaiting { .. } => {}
         }
         if let Some(outcome) = outcome(event) {
             for caller in waiting.callers.drain(..) {

@@ -39,6 +39,12 @@ pub enum StartError {
         /// What was given.
         given: String,
     },
+    /// An authorization server has no https address.
+    #[error("{given:?} is not an https address of an authorization server")]
+    AuthorizationServer {
+        /// What was given.
+        given: String,
+    },
     /// A number is outside its range.
     #[error("{field} is {given}; it must be from {least} to {most}")]
     Range {
@@ -120,6 +126,7 @@ impl From<ConfigError> for StartError {
                 InvalidAccount::Identity(_) => Self::Identity { explanation },
                 InvalidAccount::ControlCharacter { what } => Self::ControlCharacter { field: what.into() },
                 InvalidAccount::Instance(given) => Self::Instance { given },
+                InvalidAccount::AuthorizationServer(given) => Self::AuthorizationServer { given },
                 InvalidAccount::Range { what, found, least, most } => {
                     Self::Range { field: what.into(), given: found, least, most }
                 }
