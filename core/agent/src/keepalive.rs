@@ -45,7 +45,10 @@ impl KeepAlive {
     /// Starts pinging, or goes on with what the latest 2xx says.
     pub fn start(&mut self, now: Now, random: &mut Random, flow_timer: Option<u32>, pongs: bool) {
         self.flow_timer = flow_timer.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
-        self.pongs |= pongs;
+        if pongs && !self.pongs {
+            // What was sent before an answer was promised is not held against the server.
+            (self.pongs, self.awaiting) = (true, None);
+        }
         if self.last.is_none() {
             self.schedule(now, random);
         }
@@ -182,6 +185,15 @@ mod tests {
         assert_eq!(alive.line_end(), LineEnd::Pong);
         alive.ping(at(300), &mut random);
         assert!(alive.is_overdue(at(310)));
+    }
+
+    #[test]
+    fn a_ping_from_before_the_promise_is_not_held_against_the_server() {
+        let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
+        assert!(alive.probe(at(0), &mut random));
+        alive.start(at(4), &mut random, Some(30), true);
+        assert!(!alive.is_overdue(at(4)));
+        assert!(alive.deadline(OURS).is_some_and(|(due, pong)| !pong && due > Duration::from_secs(4)));
     }
 
     #[test]
