@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Registers and prints incoming messages
     Listen(Listen),
     /// An interactive conversation
-    Chat(Later),
+    Chat(Chat),
     /// Connects step by step and explains what it meets
     Doctor(Box<crate::doctor::args::Doctor>),
     /// Judges and shows certificates
@@ -71,7 +71,8 @@ impl Command {
             Command::Inspect(args) => args.json,
             Command::Trust(args) => args.wants_json(),
             Command::Doctor(args) => args.account.json,
-            Command::Chat(_) | Command::Completions(_) => false,
+            Command::Chat(args) => args.account.json,
+            Command::Completions(_) => false,
         }
     }
 
@@ -82,6 +83,7 @@ impl Command {
             Command::Register(args) => args.account.verbose,
             Command::Send(args) => args.account.verbose,
             Command::Listen(args) => args.account.verbose,
+            Command::Chat(args) => args.account.verbose,
             Command::Doctor(args) => args.account.verbose,
             _ => 0,
         }
@@ -150,13 +152,21 @@ pub(crate) struct Listen {
     pub account: Account,
 }
 
-/// A command that is not there yet takes any arguments.
+/// `aldis chat`.
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
-pub(crate) struct Later {
-    /// Whatever its arguments will be.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub rest: Vec<std::ffi::OsString>,
+#[command(
+    after_help = "Lines that begin with / are commands; /help shows them. Standard input need not be a terminal: \
+    then each of its lines is a message."
+)]
+pub(crate) struct Chat {
+    /// With whom: an address, or a name of your own domain
+    pub to: String,
+    /// Do not ask for receipts: messages then go as plain text, which every device reads
+    #[arg(long)]
+    pub no_receipts: bool,
+    /// The account.
+    #[command(flatten)]
+    pub account: Account,
 }
 
 /// `aldis inspect`.

@@ -63,14 +63,8 @@ fn run(command: Command, out: &mut Output) -> Outcome {
         Command::Demo(_) => commands::block_on(commands::demo::run(out)),
         #[cfg(not(feature = "demo"))]
         Command::Demo(_) => Err(Failure::usage("This aldis was built without its demo.")),
-        Command::Chat(_) => later("chat"),
+        Command::Chat(args) => commands::block_on(commands::chat::run(&args, out)),
         Command::Doctor(args) => commands::block_on(doctor::run(*args, out)),
         Command::Trust(args) => trust::run(&args, out),
     }
-}
-
-fn later(command: &str) -> Outcome {
-    Err(Failure::usage(format_args!(
-        "`aldis {command}` comes in a later version; this one does not have it."
-    )))
 }

@@ -6,14 +6,18 @@ use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 
 /// The two outputs of the command.
-#[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
     /// Whether each of the two is a terminal that shows colour.
     colour: [bool; 2],
     /// Whether a person sees standard error.
     watched: bool,
+    /// What prints everything while a line is being edited.
+    printer: Option<Printer>,
 }
+
+/// Prints a text above a line that is being edited.
+pub(crate) type Printer = Box<dyn FnMut(&str) -> io::Result<()>>;
 
 /// How a piece of text looks on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +47,7 @@ impl Output {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Output { json, colour: [out && !plain, err && !plain], watched: err }
+        Output { json, colour: [out && !plain, err && !plain], watched: err, printer: None }
     }
 
     /// Whether results are JSON lines.
@@ -63,6 +67,16 @@ impl Output {
             To::Results => results,
             To::Notes => notes,
         }
+    }
+
+    /// From now on everything goes through this, since a line is being edited below it.
+    pub fn print_through(&mut self, printer: Printer) {
+        self.printer = Some(printer);
+    }
+
+    /// Nothing is being edited any more.
+    pub fn print_directly(&mut self) {
+        self.printer = None;
     }
 
     /// `text` as it looks on this output.
@@ -89,6 +103,9 @@ impl Output {
 
     /// Text that is a result, with its line ends.
     pub fn text(&mut self, text: &str) -> io::Result<()> {
+        if let Some(printer) = &mut self.printer {
+            return printer(text);
+        }
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
@@ -101,6 +118,11 @@ impl Output {
 
     /// Something that is always worth saying, beside the results.
     pub fn note(&mut self, text: &str) {
+        if let Some(printer) = &mut self.printer {
+            // There is nowhere to report that the terminal is gone.
+            let _ = printer(&format!("{text}\n"));
+            return;
+        }
         // There is nowhere to report that standard error is gone.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }

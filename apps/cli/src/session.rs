@@ -28,9 +28,14 @@ pub(crate) enum Next {
     TimedOut,
 }
 
+/// The words for an event; `None` where there is nothing to say.
+pub(crate) type Say = Box<dyn Fn(&Event) -> Option<Told>>;
+
 /// A phone and where its events are shown.
 pub(crate) struct Session<'o> {
     pub phone: Phone,
+    /// What an event says, where the command has words of its own.
+    words: Option<Say>,
     pub out: &'o mut Output,
     interrupts: Interrupts,
     steps: Steps,
@@ -52,7 +57,21 @@ impl<'o> Session<'o> {
         let internal = |error: &dyn std::fmt::Display| Failure::new(Exit::Internal, error);
         let interrupts = Interrupts::catch().map_err(|error| internal(&error))?;
         let phone = Phone::start(config).map_err(|error| internal(&error))?;
-        Ok(Session { phone, out, interrupts, steps, trouble: None, refusal: None, was_registered: false })
+        Ok(Session {
+            phone,
+            words: None,
+            out,
+            interrupts,
+            steps,
+            trouble: None,
+            refusal: None,
+            was_registered: false,
+        })
+    }
+
+    /// Shows events in these words.
+    pub fn say(&mut self, words: Say) {
+        self.words = Some(words);
     }
 
     /// Waits for what happens next, until `deadline` if there is one.
@@ -82,7 +101,7 @@ impl<'o> Session<'o> {
         if let Some(text) = self.refusal.take().filter(|_| !at_length) {
             trouble(&text, self.steps, self.out)?;
         }
-        let text = show(&event, self.steps, self.out)?;
+        let text = show(&event, self.words.as_ref(), self.steps, self.out)?;
         self.was_registered |=
             matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. });
         match &event {
@@ -102,7 +121,7 @@ impl<'o> Session<'o> {
     /// # Errors
     /// When standard output is gone.
     pub async fn end(self) -> Result<(), Failure> {
-        let Session { phone, out, mut interrupts, steps, was_registered, .. } = self;
+        let Session { phone, words, out, mut interrupts, steps, was_registered, .. } = self;
         // One who was never registered does not become unregistered.
         let is_news = |event: &Event| {
             was_registered
@@ -112,7 +131,7 @@ impl<'o> Session<'o> {
         let events = async {
             while let Some(event) = phone.next_event().await {
                 if shown.is_ok() && is_news(&event) {
-                    shown = show(&event, steps, out)
+                    shown = show(&event, words.as_ref(), steps, out)
                         .and_then(|text| text.map_or(Ok(()), |text| trouble(&text, steps, out)));
                 }
             }
@@ -126,14 +145,19 @@ impl<'o> Session<'o> {
 }
 
 /// Shows an event; a trouble is given back as words.
-fn show(event: &Event, steps: Steps, out: &mut Output) -> Result<Option<String>, Failure> {
+fn show(
+    event: &Event,
+    words: Option<&Say>,
+    steps: Steps,
+    out: &mut Output,
+) -> Result<Option<String>, Failure> {
     if out.is_json() {
         if let Some(value) = json::event(event)? {
             out.json(&value)?;
         }
         return Ok(None);
     }
-    match tell::event(event) {
+    match words.map_or_else(|| tell::event(event), |words| words(event)) {
         None => {}
         Some(Told::Trouble(text)) => return Ok(Some(text)),
         Some(Told::Result(text)) => out.line(&text)?,

@@ -183,11 +183,14 @@ fn incoming(message: &Incoming) -> String {
         Some(sent) => format!("{from} (sent {})", when::minute(sent)),
         None => from,
     };
+    format!("{from}: {}", said(message))
+}
+
+/// What a message says: text, with further lines indented, or what it holds instead.
+pub(crate) fn said(message: &Incoming) -> String {
     match message.text() {
-        Some(text) => {
-            format!("{from}: {}", printable::lines(&text).trim_end_matches('\n').replace('\n', "\n  "))
-        }
-        None => format!("{from}: [{} bytes of {}]", message.body.len(), line(&message.content_type)),
+        Some(text) => printable::lines(&text).trim_end_matches('\n').replace('\n', "\n  "),
+        None => format!("[{} bytes of {}]", message.body.len(), line(&message.content_type)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The commands that use a phone.
 
+pub(crate) mod chat;
+
 #[cfg(feature = "demo")]
 pub(crate) mod demo;
 pub(crate) mod listen;
