@@ -224,6 +224,12 @@ pub(crate) struct Account {
     /// Largest request that is sent
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_message: Option<u32>,
+    /// Largest body that is sent; 1023 for Asterisk, which loses what is larger
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_body: Option<u32>,
+    /// Tell senders who ask for it when their message was shown here
+    #[arg(long)]
+    pub display_receipts: bool,
     /// Where outbox and inbox are kept; none keeps them in memory
     #[arg(long, value_name = "FILE|none")]
     pub store: Option<PathBuf>,

@@ -205,6 +205,9 @@ fn incoming(message: &Incoming) -> Value {
         "to": message.to.as_str(),
         "content_type": message.content_type,
     });
+    if let Some(claim) = &message.claimed_from {
+        extend(&mut members, json!({"claimed_from": claim}));
+    }
     extend(&mut members, text_or_bytes(message.text().as_deref(), &message.body));
     let times =
         json!({"sent_at": message.sent_at.map(timestamp), "received_at": timestamp(message.received_at)});

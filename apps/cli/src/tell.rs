@@ -5,7 +5,7 @@ use crate::when;
 use aldis::net::{ConnectFailure, Origin, PostQuantum, Untrusted};
 use aldis::trust::Verdict;
 use aldis::{
-    ConnectionState, Event, Incoming, OutgoingState, PushState, RegistrationState, StatusCode,
+    ConnectionState, Event, Incoming, OutgoingState, Piece, PushState, RegistrationState, StatusCode,
     SubscriptionState, Trouble,
 };
 use std::time::Duration;
@@ -179,18 +179,39 @@ fn incoming(message: &Incoming) -> String {
         Some(name) => format!("{} <{}>", line(name), line(message.from.as_str())),
         None => line(message.from.as_str()).into_owned(),
     };
-    let from = match message.sent_at.filter(|sent| message.received_at.saturating_sub(*sent) > LATE) {
-        Some(sent) => format!("{from} (sent {})", when::minute(sent)),
-        None => from,
+    let claim = match &message.claimed_from {
+        Some(claim) => format!(" (says it is from {})", line(claim)),
+        None => String::new(),
     };
-    format!("{from}: {}", said(message))
+    let late = late(message);
+    format!("{from}{claim}{late}: {}", said(message))
 }
 
-/// What a message says: text, with further lines indented, or what it holds instead.
+/// When a message was sent, if it comes late.
+pub(crate) fn late(message: &Incoming) -> String {
+    match message.sent_at.filter(|sent| message.received_at.saturating_sub(*sent) > LATE) {
+        Some(sent) => format!(" (sent {})", when::minute(sent)),
+        None => String::new(),
+    }
+}
+
+/// What a message says: text, with further lines indented, and what else it holds.
 pub(crate) fn said(message: &Incoming) -> String {
-    match message.text() {
-        Some(text) => printable::lines(&text).trim_end_matches('\n').replace('\n', "\n  "),
-        None => format!("[{} bytes of {}]", message.body.len(), line(&message.content_type)),
+    let pieces: Vec<String> = message.content().pieces.iter().map(piece).collect();
+    pieces.join("\n").trim_end_matches('\n').replace('\n', "\n  ")
+}
+
+fn piece(piece: &Piece) -> String {
+    match piece {
+        Piece::Text(text) => printable::lines(&text.text).into_owned(),
+        Piece::File(file) => {
+            let name = file.name.as_deref().map_or_else(String::new, |name| format!("{}, ", line(name)));
+            format!("[{name}{} bytes of {}]", file.bytes.len(), line(&file.content_type))
+        }
+        Piece::Elsewhere(content) => {
+            let size = content.size().map_or_else(String::new, |bytes| format!("{bytes} bytes of "));
+            format!("[{size}{} at {}]", line(&content.content_type().to_string()), line(content.url()))
+        }
     }
 }
 

@@ -18,12 +18,6 @@ pub(crate) fn minute(seconds: i64) -> String {
     shown(seconds, FORMAT)
 }
 
-/// The time of day in UTC, to the minute.
-pub(crate) fn clock(seconds: i64) -> String {
-    const FORMAT: &[BorrowedFormatItem<'_>] = format_description!("[hour]:[minute]");
-    shown(seconds, FORMAT)
-}
-
 /// The same, to the day.
 pub(crate) fn day(seconds: i64) -> String {
     const FORMAT: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");

@@ -53,14 +53,10 @@ fn wrong_usage_ends_with_2() {
     refused(&[], "Usage");
     refused(&["frobnicate"], "unrecognized subcommand");
     refused(&["send"], "<TO>");
+    refused(&["chat"], "<TO>");
     refused(&["listen", "--count", "0"], "--count");
     refused(&["register", "--password", "builder"], "unexpected argument");
     refused(&["register", "--roots", "a", "--add-roots", "b"], "cannot be used with");
-}
-
-#[test]
-fn commands_of_a_later_version_say_so() {
-    refused(&["chat", "bob"], "comes in a later version");
 }
 
 #[test]
@@ -102,7 +98,6 @@ fn values_that_are_none_name_their_option() {
 fn what_this_version_lacks_is_refused_and_never_ignored() {
     for arguments in [
         &["register", "--store", "x"][..],
-        &["send", "bob", "hello", "--request-receipts"],
         &["send", "bob", "hello", "--queue"],
     ] {
         refused_for_alice(arguments, "this version");

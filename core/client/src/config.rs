@@ -25,6 +25,8 @@ pub struct Config {
     /// The port of each proxy, if one was given.
     proxy_ports: Vec<Option<u16>>,
     policy_file: Option<PolicyFile>,
+    pub(crate) send_delivery_receipts: bool,
+    pub(crate) send_display_receipts: bool,
 }
 
 /// Why something cannot be part of a configuration.
@@ -69,6 +71,8 @@ impl Config {
             trace: None,
             proxy_ports: Vec::new(),
             policy_file: None,
+            send_delivery_receipts: true,
+            send_display_receipts: false,
         })
     }
 
@@ -266,6 +270,25 @@ impl Config {
     pub fn max_message(mut self, bytes: usize) -> Result<Self, ConfigError> {
         self.account = self.account.with_max_message(bytes)?;
         Ok(self)
+    }
+
+    /// The largest body that is sent, in bytes, where the server takes a larger one and loses it: 1023 for Asterisk.
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.account = self.account.with_max_body(bytes);
+        self
+    }
+
+    /// Whether senders who ask for it are told that their message has arrived; they are by default.
+    pub fn send_delivery_receipts(mut self, send: bool) -> Self {
+        self.send_delivery_receipts = send;
+        self
+    }
+
+    /// Whether senders who ask for it are told that their message was shown ([`crate::Phone::displayed`]): only with the
+    /// user's consent, hence not by default (RFC 5438 §14.2).
+    pub fn send_display_receipts(mut self, send: bool) -> Self {
+        self.send_display_receipts = send;
+        self
     }
 
     /// The text of User-Agent.

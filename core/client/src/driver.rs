@@ -1,6 +1,9 @@
 //! The only caller of the agent: it owns the clock, the connection and the store, and sleeps until one of them, or the
 //! app, has something to say.
 
+mod receipts;
+
+use self::receipts::{NO_PLACE, wall_seconds, wants};
 use crate::config::Config;
 use crate::event::{Connected, ConnectionState, Event, Incoming, Trouble};
 use crate::link::{Arrival, Link};
@@ -13,15 +16,15 @@ use crate::trace::{Trace, Tracer};
 use crate::watch::Watch;
 use crate::wires::{Happening, Line, State, Wire, Wires};
 use aldis_agent::{
-    Agent, AnswerWith, BackOffReason, Connect, ConnectionChange, Event as AgentEvent, FlowId, LostReason,
+    Agent, AnswerWith, BackOffReason, Connect, ConnectionChange, Envelope, Event as AgentEvent, FlowId, LostReason,
     MessageId, NewMessage, Now, OutgoingState, Output, Package, Push, ReceivedMessage, RegistrationChange,
     RegistrationFailure, SendRefused, Ticket,
 };
 use aldis_sip::{Secret, StatusCode, Uri};
-use aldis_store::{Sequence, Store, StoreError, Stored};
+use aldis_store::{Owner, Sequence, Store, StoreError, Stored};
 use aldis_trust::{Code, Verdict};
 use futures_util::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +66,8 @@ pub(crate) enum Command {
     Withdraw(MessageId),
     /// The user types to this recipient.
     Composing(String),
+    /// The user has seen this message.
+    Displayed(Box<Incoming>),
     ShutDown,
 }
 
@@ -71,6 +76,12 @@ pub(crate) struct Driver {
     /// How the server of each flow is found.
     requests: Vec<ConnectRequest>,
     store: Box<dyn Store>,
+    /// Whose messages of the outbox are ours.
+    owner: Owner,
+    /// Messages whose receipt came before the answer: that is no news then.
+    told: BTreeSet<MessageId>,
+    send_delivery_receipts: bool,
+    send_display_receipts: bool,
     commands: mpsc::UnboundedReceiver<Command>,
     events: Arc<Queue>,
     wires: Wires,
@@ -111,6 +122,10 @@ impl Driver {
             requests: config.connect_requests(),
             agent: Agent::new(config.account, seed),
             store,
+            owner: Owner(u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]])),
+            told: BTreeSet::new(),
+            send_delivery_receipts: config.send_delivery_receipts,
+            send_display_receipts: config.send_display_receipts,
             commands,
             events,
             wires: Wires::default(),
@@ -126,6 +141,7 @@ impl Driver {
 
     /// Boxed: a future that holds what it was called with would be twice as large.
     pub async fn run(mut self: Box<Self>) {
+        self.remember_peers();
         self.offer_stored();
         let mut deadline: Option<Duration> = None;
         while !self.agent.is_finished() {
@@ -163,7 +179,7 @@ impl Driver {
         match self.store.waiting(Sequence(0), aldis_store::MAX_PAGE) {
             Ok(waiting) => {
                 for (sequence, stored) in waiting {
-                    match Incoming::from_stored(stored) {
+                    match Incoming::from_stored(sequence, stored) {
                         Ok(incoming) => self.hand_up(sequence, incoming),
                         Err(fault) => tracing::warn!(%fault, "a stored message cannot be read"),
                     }
@@ -250,6 +266,7 @@ impl Driver {
             Command::EnterForeground => self.agent.enter_foreground(now),
             Command::Wake => self.agent.wake(now),
             Command::Withdraw(id) => self.agent.withdraw(now, id),
+            Command::Displayed(incoming) => self.displayed(&incoming),
             Command::Composing(to) => {
                 // The recipient was looked at before.
                 let _ = self.agent.composing(now, &to);
@@ -392,9 +409,17 @@ impl Driver {
                 Event::Registration { reg_id, state: change }
             }
             AgentEvent::MessageReceived { ticket, message } => return self.received(ticket, *message),
-            AgentEvent::StoreMessage(message) => return self.agent.message_stored(now(), message.id),
+            AgentEvent::StoreMessage(message) => {
+                if let Err(error) = self.keep(&message) {
+                    tracing::warn!(%error, "a message is kept in memory alone");
+                }
+                return self.agent.message_stored(now(), message.id);
+            }
             AgentEvent::MessageLeaving { id } => return self.agent.message_may_leave(now(), id),
             AgentEvent::Outgoing { id, to, state } => {
+                if state.is_final() && self.told.remove(&id) {
+                    return;
+                }
                 if state.is_final()
                     && let Some(done) = self.waiting.remove(&id)
                 {
@@ -404,10 +429,9 @@ impl Driver {
                 Event::Outgoing { id, to, state }
             }
             AgentEvent::Composing { from, active } => Event::Composing { from, active },
-            AgentEvent::ReceiptReceived { ticket, .. } => {
-                return self.agent.answer(now(), ticket, AnswerWith::Accept);
-            }
-            AgentEvent::ReceiptOutgoing { .. } | AgentEvent::PeerLearned { .. } => return,
+            AgentEvent::ReceiptReceived { ticket, receipt } => return self.receipt_received(ticket, receipt),
+            AgentEvent::PeerLearned { peer, facts } => return self.peer_learned(peer, facts),
+            AgentEvent::ReceiptOutgoing { .. } => return,
             AgentEvent::Notify { package, content_type, body } => {
                 Event::Notify { package, content_type, body }
             }
@@ -463,17 +487,26 @@ impl Driver {
 
     /// A message is answered with 200 once it is stored, and told once.
     fn received(&mut self, ticket: Ticket, message: ReceivedMessage) {
-        let received_at = i64::try_from(wall_now().as_secs()).unwrap_or(i64::MAX);
-        let key = key(&message);
-        let incoming = Incoming {
+        let (key, wants) = (key(&message), wants(&message));
+        let envelope = message.envelope.as_deref();
+        let claim = envelope.and_then(|envelope| envelope.claimed_from(&message.from));
+        let mut incoming = Incoming {
+            sequence: NO_PLACE,
+            wants,
+            claimed_from: claim.map(ToString::to_string),
             id: message.message_id.unwrap_or_else(|| format!("{}-{}", message.call_id, message.cseq)),
             from: message.from,
             display_name: message.display_name,
             to: message.to,
             content_type: message.content_type,
             body: message.body,
-            sent_at: message.date,
-            received_at,
+            sent_at: message
+                .envelope
+                .as_deref()
+                .and_then(Envelope::sent_at)
+                .or(message.date)
+                .or(message.content.kept_since),
+            received_at: wall_seconds(),
         };
         let stored = if self.events.has_room() {
             self.store.put_incoming(&incoming.to_stored(key))
@@ -483,6 +516,8 @@ impl Driver {
         match stored {
             Ok(Stored::New(sequence)) => {
                 self.agent.answer(now(), ticket, AnswerWith::Accept);
+                incoming.sequence = sequence;
+                self.delivered(&incoming);
                 self.hand_up(sequence, incoming);
             }
             Ok(Stored::Repeated) => self.agent.answer(now(), ticket, AnswerWith::Accept),

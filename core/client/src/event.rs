@@ -2,12 +2,11 @@
 
 use crate::net::{ConnectFailure, Target, TlsFacts};
 use aldis_agent::{
-    LostReason, MessageId, OutgoingState, Package, PushChange, RegistrationChange, SubscriptionChange,
+    Content, LostReason, MessageId, OutgoingState, Package, PushChange, RegistrationChange, SubscriptionChange,
 };
-use aldis_sip::body::decode_text;
 use aldis_sip::body::summary::MessageSummary;
-use aldis_sip::fields::{ContentType, FieldValue};
 use aldis_sip::{Fault, ReferenceIdentity, Uri};
+use aldis_store::{ReceiptRequest, Sequence};
 use aldis_trust::{Finding, Matched, Verdict};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -185,9 +184,26 @@ pub struct Incoming {
     pub sent_at: Option<i64>,
     /// When it came, in seconds since 1970.
     pub received_at: i64,
+    /// Who wrote it, as the message itself says, if that is somebody else than the server names: a claim (CPIM-05).
+    pub claimed_from: Option<String>,
+    /// Its place in the store.
+    pub(crate) sequence: Sequence,
+    /// The receipts that its sender wants.
+    pub(crate) wants: Option<ReceiptRequest>,
 }
 
 impl Incoming {
+    /// What there is to show of it: text in its charset, files, content that lies elsewhere. Of alternatives the best that is
+    /// understood.
+    pub fn content(&self) -> Content {
+        Content::read(&self.content_type, &self.body)
+    }
+
+    /// Whether its sender wants to know when it was shown: [`crate::Phone::displayed`] tells him, if the user consents.
+    pub fn wants_display_receipt(&self) -> bool {
+        self.wants.as_ref().is_some_and(|wants| wants.displayed)
+    }
+
     pub(crate) fn to_stored(&self, key: String) -> aldis_store::Incoming {
         aldis_store::Incoming {
             key,
@@ -200,11 +216,11 @@ impl Incoming {
             sent_at: self.sent_at,
             received_at: self.received_at,
             expires_at: None,
-            wants: None,
+            wants: self.wants.clone(),
         }
     }
 
-    pub(crate) fn from_stored(stored: aldis_store::Incoming) -> Result<Self, Fault> {
+    pub(crate) fn from_stored(sequence: Sequence, stored: aldis_store::Incoming) -> Result<Self, Fault> {
         Ok(Incoming {
             id: stored.id,
             from: Uri::parse(stored.from)?,
@@ -214,16 +230,14 @@ impl Incoming {
             body: stored.body.into(),
             sent_at: stored.sent_at,
             received_at: stored.received_at,
+            claimed_from: None,
+            sequence,
+            wants: stored.wants,
         })
     }
 
-    /// The body as text, by the charset that it declares, UTF-8 without one; `None` if it is not text. What cannot be
-    /// read is replaced; the bytes stay in `body`.
-    pub fn text(&self) -> Option<Cow<'_, str>> {
-        let kind = ContentType::parse(&self.content_type).ok()?;
-        if !kind.kind.eq_ignore_ascii_case("text") {
-            return None;
-        }
-        Some(decode_text(kind.params.value("charset").as_deref(), &self.body).text)
+    /// All its text; `None` if there is none. What cannot be read is replaced; the bytes stay in `body`.
+    pub fn text(&self) -> Option<String> {
+        self.content().text().map(Cow::into_owned)
     }
 }

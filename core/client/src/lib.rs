@@ -51,12 +51,13 @@ mod watch;
 mod wires;
 
 pub use aldis_agent::{
-    CredentialsProblem, Gruus, InvalidAccount, InvalidMessageId, InvalidPush, InvalidToken, LostReason,
-    MessageFailure, MessageId, OutgoingState, Package, Push, PushChange as PushState,
+    Content, CredentialsProblem, File, Gruus, InvalidAccount, InvalidMessageId, InvalidPush, InvalidToken, LostReason,
+    MessageFailure, MessageId, OutgoingState, Package, Piece, Push, PushChange as PushState,
     RegistrationChange as RegistrationState, RegistrationFailure, SendRefused,
-    SubscriptionChange as SubscriptionState, Timing, UnknownReason,
+    SubscriptionChange as SubscriptionState, Text, Timing, UnknownReason,
 };
 pub use aldis_sip as sip;
+pub use aldis_sip::body::ExternalBody;
 pub use aldis_sip::body::summary::MessageSummary;
 pub use aldis_sip::{Defect, Domain, InvalidIdentity, ReferenceIdentity, Secret, StatusCode, Uri};
 pub use aldis_trust as trust;

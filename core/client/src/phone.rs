@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::driver::{Command, Driver};
-use crate::event::Event;
+use crate::event::{Event, Incoming};
 use crate::net::NetworkChange;
 use crate::queue::Queue;
 use aldis_agent::{
@@ -235,6 +235,14 @@ impl Phone {
         NewMessage::new(to, "text/plain", "")?;
         self.command(Command::Composing(to.to_owned()));
         Ok(())
+    }
+
+    /// The user has seen this message. Its sender is told if he asked to be and [`Config::send_display_receipts`] allows it,
+    /// once, however often this is called.
+    pub fn displayed(&self, message: &Incoming) {
+        if message.wants_display_receipt() {
+            self.command(Command::Displayed(Box::new(message.clone())));
+        }
     }
 
     /// The next event; `None` after the phone has shut down. Dropping the future loses nothing.

@@ -104,7 +104,7 @@ impl Tester {
     pub async fn text(&self) -> String {
         let event = self.wait_for(|event| matches!(event, Event::Message(_))).await;
         let Event::Message(message) = event else { unreachable!("waited for a message") };
-        message.text().expect("a text").into_owned()
+        message.text().expect("a text")
     }
 
     /// Sends a text and gives its final state.

@@ -70,6 +70,8 @@ pub(crate) struct Section {
     pub expires: Option<Spanned<u32>>,
     pub flows: Option<Spanned<u8>>,
     pub max_message: Option<Spanned<u32>>,
+    pub max_body: Option<Spanned<u32>>,
+    pub display_receipts: Option<Spanned<bool>>,
     pub register_to_send: Option<Spanned<bool>>,
     pub store: Option<Spanned<PathBuf>>,
     pub proxy: Option<Spanned<OneOrMany>>,

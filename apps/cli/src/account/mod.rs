@@ -77,6 +77,11 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
         max_message = bytes.read(|bytes| usize::try_from(*bytes))?;
         config = bytes.read(|_| config.max_message(max_message))?;
     }
+    if let Some(bytes) = &settings.max_body {
+        let most = bytes.read(|bytes| usize::try_from(*bytes))?;
+        config = config.max_body(most);
+    }
+    config = config.send_display_receipts(settings.display_receipts);
     config = instance_of(config, &settings, &address, stay)?;
     if let Some(name) = &settings.auth_user {
         config = config.auth_user(&name.value);

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub expires: Option<Given<u32>>,
     pub flows: Option<Given<u8>>,
     pub max_message: Option<Given<u32>>,
+    pub max_body: Option<Given<u32>>,
+    pub display_receipts: bool,
     pub register_to_send: Option<Given<bool>>,
     pub store: Option<Given<PathBuf>>,
     pub proxies: Vec<Given<String>>,
@@ -183,6 +185,10 @@ fn merge(args: &args::Account, section: &Section, file: Option<&ConfigFile>) -> 
         expires: pick.one("--expires", args.expires.as_ref(), section.expires.as_ref()),
         flows: pick.one("--flows", args.flows.as_ref(), section.flows.as_ref()),
         max_message: pick.one("--max-message", args.max_message.as_ref(), section.max_message.as_ref()),
+        max_body: pick.one("--max-body", args.max_body.as_ref(), section.max_body.as_ref()),
+        display_receipts: pick
+            .flag("--display-receipts", args.display_receipts, section.display_receipts.as_ref())
+            .is_some(),
         register_to_send: pick.flag("--register-to-send", false, section.register_to_send.as_ref()),
         store: pick.one("--store", args.store.as_ref(), section.store.as_ref()),
         proxies: pick.listed("--proxy", &args.proxy, section.proxy.as_ref()),

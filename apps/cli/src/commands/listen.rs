@@ -69,6 +69,8 @@ impl Listening {
         match event {
             Event::Message(message) => {
                 self.left = self.left.map(|left| left.saturating_sub(1));
+                // It has been printed.
+                session.phone.displayed(message);
                 if self.echo {
                     self.answer(message, session).await;
                 }

@@ -27,29 +27,35 @@ const PLAIN: &str = "text/plain";
 /// When it was not accepted, or nobody knows.
 pub(crate) async fn run(args: &args::Send, out: &mut Output) -> Outcome {
     refuse_what_is_not_there(args)?;
+    let receipts = args.request_receipts;
     let ready = account::prepare(&args.account, Stay::Short, out)?;
     let to = account::recipient(&args.to, &ready.address).map_err(Failure::usage)?;
-    let message = message(args, &ready, out)?;
+    let mut message = message(args, &ready, out)?;
+    if receipts {
+        message = message.request_receipts();
+    }
     let deadline = Instant::now() + ready.timeout;
     let mut session = Session::start(ready.config, Steps::AreProgress, out)?;
-    if ready.register_to_send {
+    // Who is not registered gets no receipts.
+    if ready.register_to_send || receipts {
         session.phone.register();
     }
     let outcome = match session.phone.send(to.as_str(), message).await {
-        Ok(id) => wait(&mut session, id, deadline).await,
+        Ok(id) => wait(&mut session, id, receipts, deadline).await,
         Err(error) => Err(refused(&error)),
     };
     finish(session, outcome).await
 }
 
 /// Waits for the final state, or makes it one when the time is over.
-async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Outcome {
-    let (mut withdrawn, mut last_trouble) = (None, None);
+async fn wait(session: &mut Session<'_>, id: MessageId, receipts: bool, deadline: Instant) -> Outcome {
+    let (mut withdrawn, mut last_trouble, mut accepted) = (None, None, false);
     loop {
         // Withdrawing has an outcome at once; the time for it is only a guard.
         let until = if withdrawn.is_some() { Instant::now() + WITHDRAWING } else { deadline };
         let event = match session.next(Some(until)).await? {
             Next::Event(event) => event,
+            Next::TimedOut | Next::Interrupted if accepted => return Err(ending::unknown(NO_RECEIPT)),
             Next::TimedOut if withdrawn.is_some() => {
                 return Err(Failure::new(
                     Exit::Internal,
@@ -69,9 +75,19 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
         };
         match event {
             Event::Outgoing { id: whose, to, state } if whose == id => match state {
-                OutgoingState::Accepted { status, .. } => {
+                OutgoingState::Accepted { status, receipts: may_come } => {
                     if !session.out.is_json() {
                         session.out.line(&tell::accepted(&printable::line(to.as_str()), status))?;
+                    }
+                    match (receipts, may_come) {
+                        (false, _) => return Ok(Exit::Done),
+                        (true, true) => accepted = true,
+                        (true, false) => return Err(ending::unknown(NO_RECEIPTS_THERE)),
+                    }
+                }
+                OutgoingState::Delivered | OutgoingState::Displayed => {
+                    if !session.out.is_json() {
+                        session.out.line(&format!("delivered to {}", printable::line(to.as_str())))?;
                     }
                     return Ok(Exit::Done);
                 }
@@ -83,10 +99,7 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
                     return Err(ending::unknown(NO_ANSWER));
                 }
                 OutgoingState::Unknown { why, .. } => return Err(ending::unknown(&why.to_string())),
-                OutgoingState::Queued
-                | OutgoingState::Sending
-                | OutgoingState::Delivered
-                | OutgoingState::Displayed => {}
+                OutgoingState::Queued | OutgoingState::Sending => {}
             },
             // What cannot pass by itself is not waited for.
             Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. }
@@ -104,6 +117,10 @@ async fn wait(session: &mut Session<'_>, id: MessageId, deadline: Instant) -> Ou
     }
 }
 
+const NO_RECEIPT: &str = "the server took the message, and no receipt came within the time: whether it has been delivered \
+    is not known";
+const NO_RECEIPTS_THERE: &str = "the server took the message as plain text alone, and nobody will say whether it has been \
+    delivered";
 const NO_ANSWER: &str = "no answer came within the time; the message may or may not have arrived";
 
 /// How long withdrawing may take.
@@ -206,12 +223,10 @@ impl From<BodyError> for Failure {
 }
 
 fn refuse_what_is_not_there(args: &args::Send) -> Result<(), Failure> {
-    for (given, name) in [(args.request_receipts, "--request-receipts"), (args.queue, "--queue")] {
-        if given {
-            return Err(Failure::usage(format_args!(
-                "{name}: this version does not support it yet; leave it away. Nothing was sent."
-            )));
-        }
+    if args.queue {
+        return Err(Failure::usage(
+            "--queue: this version does not support it yet; leave it away. Nothing was sent.",
+        ));
     }
     Ok(())
 }

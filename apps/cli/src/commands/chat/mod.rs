@@ -129,6 +129,8 @@ impl Chat {
 
     fn after(&mut self, event: &Event, session: &mut Session<'_>) -> Result<(), Failure> {
         match event {
+            // It has been shown.
+            Event::Message(message) if self.words.is_peer(&message.from) => session.phone.displayed(message),
             Event::Outgoing { id, state, .. } if state.is_final() => {
                 self.under_way.remove(id);
             }

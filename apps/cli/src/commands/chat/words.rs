@@ -1,8 +1,7 @@
 //! How a conversation reads: the correspondent by name, states of messages as marks on a terminal and as words elsewhere.
 
-use crate::printable::{self, line};
+use crate::printable::line;
 use crate::tell::{self, Told};
-use crate::when;
 use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
 use aldis_sip::Uri;
 
@@ -31,7 +30,7 @@ impl Words {
     pub fn event(&self, event: &Event, terminal: bool) -> Option<Told> {
         match event {
             Event::Message(message) if self.is_peer(&message.from) => {
-                Some(Told::Result(self.incoming(message, terminal)))
+                Some(Told::Result(self.incoming(message)))
             }
             Event::Composing { from, active: true } if self.is_peer(from) => {
                 Some(self.aside(&format!("{} is writing …", self.name), terminal))
@@ -52,9 +51,8 @@ impl Words {
         }
     }
 
-    fn incoming(&self, message: &Incoming, terminal: bool) -> String {
-        let time = if terminal { format!("{} ", when::clock(message.received_at)) } else { String::new() };
-        format!("{time}{}: {}", self.name, tell::said(message))
+    fn incoming(&self, message: &Incoming) -> String {
+        format!("{}{}: {}", self.name, tell::late(message), tell::said(message))
     }
 
     fn outgoing(&self, event: &Event, state: &OutgoingState, terminal: bool) -> Option<Told> {
@@ -77,7 +75,7 @@ impl Words {
 }
 
 fn parts(uri: &Uri<'_>) -> (String, String) {
-    let user = printable::line(&uri.user().unwrap_or_default()).into_owned();
+    let user = line(&uri.user().unwrap_or_default()).into_owned();
     (user, uri.host().unwrap_or_default().to_ascii_lowercase())
 }
 
