@@ -369,6 +369,9 @@ mod tests {
             body: "hi\r\n".into(),
             sent_at: None,
             received_at: 1_800_000_000,
+            claimed_from: None,
+            sequence: aldis::Sequence(1),
+            wants: None,
         };
         assert_eq!(
             event(&Event::Message(message.clone().into())).unwrap().unwrap().to_string(),

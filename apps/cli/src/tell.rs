@@ -262,6 +262,9 @@ mod tests {
             body: body.to_owned().into(),
             sent_at,
             received_at: 1_800_000_000,
+            claimed_from: None,
+            sequence: aldis::Sequence(1),
+            wants: None,
         })
     }
 

@@ -325,7 +325,7 @@ impl From<aldis::Event> for Happened {
 impl From<aldis::Incoming> for IncomingMessage {
     fn from(message: aldis::Incoming) -> Self {
         IncomingMessage {
-            text: message.text().map(Into::into),
+            text: message.text(),
             id: message.id,
             from: message.from.to_string(),
             display_name: message.display_name,

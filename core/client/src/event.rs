@@ -186,10 +186,10 @@ pub struct Incoming {
     pub received_at: i64,
     /// Who wrote it, as the message itself says, if that is somebody else than the server names: a claim (CPIM-05).
     pub claimed_from: Option<String>,
-    /// Its place in the store.
-    pub(crate) sequence: Sequence,
-    /// The receipts that its sender wants.
-    pub(crate) wants: Option<ReceiptRequest>,
+    /// Its place in the store; that of later ones is larger.
+    pub sequence: Sequence,
+    /// The receipts that its sender wants, if any.
+    pub wants: Option<ReceiptRequest>,
 }
 
 impl Incoming {

@@ -60,6 +60,7 @@ pub use aldis_sip as sip;
 pub use aldis_sip::body::ExternalBody;
 pub use aldis_sip::body::summary::MessageSummary;
 pub use aldis_sip::{Defect, Domain, InvalidIdentity, ReferenceIdentity, Secret, StatusCode, Uri};
+pub use aldis_store::{ReceiptRequest, Sequence};
 pub use aldis_trust as trust;
 pub use config::{Config, ConfigError};
 pub use event::{Connected, ConnectionState, Event, Incoming, Trouble};
