@@ -96,10 +96,7 @@ fn values_that_are_none_name_their_option() {
 
 #[test]
 fn what_this_version_lacks_is_refused_and_never_ignored() {
-    for arguments in [
-        &["register", "--store", "x"][..],
-        &["send", "bob", "hello", "--queue"],
-    ] {
+    for arguments in [&["register", "--store", "x"][..], &["send", "bob", "hello", "--queue"]] {
         refused_for_alice(arguments, "this version");
     }
 }

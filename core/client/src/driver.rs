@@ -16,9 +16,9 @@ use crate::trace::{Trace, Tracer};
 use crate::watch::Watch;
 use crate::wires::{Happening, Line, State, Wire, Wires};
 use aldis_agent::{
-    Agent, AnswerWith, BackOffReason, Connect, ConnectionChange, Envelope, Event as AgentEvent, FlowId, LostReason,
-    MessageId, NewMessage, Now, OutgoingState, Output, Package, Push, ReceivedMessage, RegistrationChange,
-    RegistrationFailure, SendRefused, Ticket,
+    Agent, AnswerWith, BackOffReason, Connect, ConnectionChange, Envelope, Event as AgentEvent, FlowId,
+    LostReason, MessageId, NewMessage, Now, OutgoingState, Output, Package, Push, ReceivedMessage,
+    RegistrationChange, RegistrationFailure, SendRefused, Ticket,
 };
 use aldis_sip::{Secret, StatusCode, Uri};
 use aldis_store::{Owner, Sequence, Store, StoreError, Stored};

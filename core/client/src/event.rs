@@ -2,7 +2,8 @@
 
 use crate::net::{ConnectFailure, Target, TlsFacts};
 use aldis_agent::{
-    Content, LostReason, MessageId, OutgoingState, Package, PushChange, RegistrationChange, SubscriptionChange,
+    Content, LostReason, MessageId, OutgoingState, Package, PushChange, RegistrationChange,
+    SubscriptionChange,
 };
 use aldis_sip::body::summary::MessageSummary;
 use aldis_sip::{Fault, ReferenceIdentity, Uri};

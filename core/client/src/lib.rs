@@ -51,8 +51,8 @@ mod watch;
 mod wires;
 
 pub use aldis_agent::{
-    Content, CredentialsProblem, File, Gruus, InvalidAccount, InvalidMessageId, InvalidPush, InvalidToken, LostReason,
-    MessageFailure, MessageId, OutgoingState, Package, Piece, Push, PushChange as PushState,
+    Content, CredentialsProblem, File, Gruus, InvalidAccount, InvalidMessageId, InvalidPush, InvalidToken,
+    LostReason, MessageFailure, MessageId, OutgoingState, Package, Piece, Push, PushChange as PushState,
     RegistrationChange as RegistrationState, RegistrationFailure, SendRefused,
     SubscriptionChange as SubscriptionState, Text, Timing, UnknownReason,
 };

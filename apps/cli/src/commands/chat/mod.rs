@@ -134,7 +134,7 @@ impl Chat {
             Event::Outgoing { id, state, .. } if state.is_final() => {
                 self.under_way.remove(id);
             }
-            Event::Registration(RegistrationState::Registered { .. }) if !self.greeted => {
+            Event::Registration { state: RegistrationState::Registered { .. }, .. } if !self.greeted => {
                 self.greeted = true;
                 let text =
                     session.out.styled(To::Notes, Style::Dim, "connected; the server has proven who it is");

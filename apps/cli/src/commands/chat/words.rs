@@ -37,15 +37,19 @@ impl Words {
             }
             Event::Outgoing { to, state, .. } if self.is_peer(to) => self.outgoing(event, state, terminal),
             // A conversation is not the place for what goes as it should.
-            Event::Connection(
-                ConnectionState::Resolving | ConnectionState::Connecting | ConnectionState::Connected(_),
-            )
-            | Event::Registration(
-                RegistrationState::Registering
-                | RegistrationState::Registered { .. }
-                | RegistrationState::Refreshing
-                | RegistrationState::Unregistered,
-            )
+            Event::Connection {
+                state:
+                    ConnectionState::Resolving | ConnectionState::Connecting | ConnectionState::Connected(_),
+                ..
+            }
+            | Event::Registration {
+                state:
+                    RegistrationState::Registering
+                    | RegistrationState::Registered { .. }
+                    | RegistrationState::Refreshing
+                    | RegistrationState::Unregistered,
+                ..
+            }
             | Event::Composing { .. } => None,
             event => tell::event(event),
         }
