@@ -4,6 +4,7 @@
 
 mod distribution_point;
 mod openssl;
+pub mod recovery;
 
 pub use distribution_point::{Answer, DistributionPoint};
 pub use openssl::OpensslServer;

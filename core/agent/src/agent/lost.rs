@@ -1,6 +1,6 @@
 //! What becomes of connections that are gone, in doubt, or being replaced.
 
-use super::slot::{Link, Up};
+use super::slot::{Link, Slot, Up};
 use super::{Agent, FIRST_RECONNECT, Output, QUIET, SLEPT};
 use crate::event::{
     BackOffReason, ConnectionChange, FlowId, LostReason, MessageFailure, MessageId, RegistrationChange,
@@ -43,7 +43,7 @@ impl Agent {
     pub(super) fn path_changed(&mut self, now: Now, index: usize) {
         let needed = self.needs(index) && self.stop_at.is_none();
         let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.failures = 0;
+        (slot.failures, slot.hasty) = (0, false);
         match &mut slot.link {
             Link::Down { not_before } => *not_before = now.mono,
             Link::Connecting(_) | Link::Up(_) if needed => self.replace(index),
@@ -133,7 +133,7 @@ impl Agent {
     }
 
     fn back_off(&mut self, failures: u32) -> Duration {
-        let all_failed = !self.is_registered();
+        let all_failed = !self.slots.iter().any(Slot::is_reliable);
         self.account.timing.back_off(all_failed).wait(&mut self.random, failures)
     }
 
@@ -193,11 +193,14 @@ impl Agent {
         };
         let successful = up.was_successful(now);
         if successful {
-            slot.failures = 0;
+            (slot.failures, slot.hasty) = (0, false);
         }
-        // One attempt at once for what had been registered (OUT-11), but not where no answer came (REG-16).
-        let at_once = slot.failures == 0 && up.registered_at.is_some() && !no_answer;
-        if !(at_once && successful) {
+        // One attempt at once for what had been registered (OUT-11), but not where no answer came (REG-16), and not again and
+        // again where registering is all that succeeds.
+        let at_once = slot.failures == 0 && !slot.hasty && up.registered_at.is_some() && !no_answer;
+        if at_once {
+            slot.hasty = !successful;
+        } else {
             slot.failures = slot.failures.saturating_add(1);
         }
         let (failures, old_serves) = (slot.failures, slot.old.as_ref().is_some_and(|old| old.proven));

@@ -22,6 +22,8 @@ pub(super) struct Slot {
     pub old: Option<Box<Up>>,
     /// Connections in a row that did not come up, or did not last (OUT-09).
     pub failures: u32,
+    /// An attempt at once was made for a connection that had registered and was not a success otherwise.
+    pub hasty: bool,
     /// Where it was connected to last.
     pub last_peer: Option<SocketAddr>,
     /// A host that said 503 to the first REGISTER: the next attempt takes another, if there is one (REG-17).
@@ -94,6 +96,7 @@ impl Slot {
             link: Link::DOWN,
             old: None,
             failures: 0,
+            hasty: false,
             last_peer: None,
             shunned: None,
             redirect: None,
@@ -127,6 +130,11 @@ impl Slot {
 
     pub fn is_down(&self) -> bool {
         matches!(self.link, Link::Down { .. })
+    }
+
+    /// The same, and nothing speaks against the connection.
+    pub fn is_reliable(&self) -> bool {
+        self.registration.is_bound() && self.ups().any(|up| up.registered_at.is_some() && up.proven)
     }
 
     /// Whether its binding and a connection to be reached over are there.

@@ -159,7 +159,7 @@ fn a_server_that_registers_and_closes_is_left_alone_longer_and_longer_out_10() {
             waited.push(rig.now.mono - lost_at);
         }
         assert!(waited[0] <= Duration::from_millis(500), "{waited:?}");
-        assert!(*waited.last().unwrap() >= seconds(64), "{waited:?}");
+        assert!(*waited.last().unwrap() >= seconds(32), "{waited:?}");
     }
 }
 
