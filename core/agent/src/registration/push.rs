@@ -158,11 +158,13 @@ impl Registration {
 }
 
 /// The push services that an answer names, each with the time of `+sip.pnsreg` beside it. (RFC 8599 §4.1.4 writes pnsreq by
-/// mistake; its §8.4 and its example have pnsreg.)
+/// mistake; its §8.4 and its example have pnsreg.) Several services stand in values of their own, or in one with commas.
 fn offered(response: &Message) -> impl Iterator<Item = (String, Option<Duration>)> {
-    response.all::<FeatureCaps<'_>>().flatten().filter_map(|caps| {
-        let provider = caps.params.value("+sip.pns")?.into_owned();
+    response.all::<FeatureCaps<'_>>().flatten().flat_map(|caps| {
         let before = caps.params.value("+sip.pnsreg").and_then(|seconds| seconds.parse().ok());
-        Some((provider, before.map(|seconds: u32| Duration::from_secs(seconds.into()))))
+        let before = before.map(|seconds: u32| Duration::from_secs(seconds.into()));
+        let providers = caps.params.value("+sip.pns").unwrap_or_default().into_owned();
+        let names = providers.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(|name| (name.to_owned(), before)).collect::<Vec<_>>()
     })
 }

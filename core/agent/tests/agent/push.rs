@@ -66,6 +66,7 @@ fn push_is_active_only_if_the_answer_names_our_service_push_03() {
     for (caps, expected) in [
         ("*;+sip.pns=\"acme\"", PushChange::Active { refresh_before: None }),
         ("*;+sip.pns=\"other\", *;+sip.pns=\"ACME\"", PushChange::Active { refresh_before: None }),
+        ("*;+sip.pns=\"other, acme\"", PushChange::Active { refresh_before: None }),
         ("*;+sip.pns=\"other\"", PushChange::NotPromised),
         ("*;+g.3gpp.ics", PushChange::NotPromised),
     ] {

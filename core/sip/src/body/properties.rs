@@ -101,6 +101,23 @@ fn multipart() -> impl Strategy<Value = Multipart> {
     vec(part, 1..5).prop_map(|parts| Multipart::new("mixed", "outer(7c2e)", parts).unwrap())
 }
 
+const SUMMARY_PIECES: &[&str] = &[
+    "Messages-Waiting",
+    "Message-Account",
+    "Voice-Message",
+    ":",
+    " yes",
+    " no",
+    "\r\n",
+    "\n",
+    "1",
+    "/",
+    "(",
+    ")",
+    "99999999999999999999",
+    " ",
+];
+
 const XML_PIECES: &[&str] = &[
     "<imdn>",
     "</imdn>",
@@ -134,6 +151,13 @@ const XML_PIECES: &[&str] = &[
     ">",
     "\u{0}",
     "é",
+    "<reginfo xmlns='urn:ietf:params:xml:ns:reginfo'>",
+    "</reginfo>",
+    "<registration aor='a'>",
+    "</registration>",
+    "<contact event='shortened' expires='1'>",
+    "</contact>",
+    "<uri>sip:a</uri>",
 ];
 
 proptest! {
@@ -151,11 +175,18 @@ proptest! {
             let _ = decode_text(charset, &body);
         }
         let _ = (imdn::Imdn::parse(&body), composing::IsComposing::parse(&body));
+        let _ = (reginfo::RegInfo::parse(&body), summary::MessageSummary::parse(&body));
+    }
+
+    #[test]
+    fn bytes_like_a_message_summary_are_read_without_panic(body in like(SUMMARY_PIECES)) {
+        let _ = summary::MessageSummary::parse(&body);
     }
 
     #[test]
     fn anything_like_xml_is_read_without_panic(body in like(XML_PIECES)) {
         let _ = (imdn::Imdn::parse(&body), composing::IsComposing::parse(&body));
+        let _ = reginfo::RegInfo::parse(&body);
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl MessageSummary {
             let malformed = SummaryError::Malformed { line: at + 1 };
             match line {
                 None => break,
-                Some((name, "")) if name.is_empty() => break,
+                Some(("", "")) => break,
                 Some((name, value)) if name.eq_ignore_ascii_case("Message-Account") => {
                     summary.account = Some(value.to_owned());
                 }
