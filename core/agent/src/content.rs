@@ -128,7 +128,12 @@ pub(crate) fn read(content_type: &str, body: &Bytes) -> Result<Reading, Unreadab
     let media_type = MediaType::parse(content_type)
         .ok_or_else(|| Unreadable::Malformed(format!("{content_type:?} is no media type")))?;
     let kept = kept_since(body);
-    if !media_type.is("message", "cpim") {
+    let behind = kept.map(|(_, length)| body.slice(length.min(body.len())..));
+    let is_cpim = media_type.is("message", "cpim");
+    // Kamailio's msilo gives a message/cpim back as text/plain, and writes its date before the first header (I-05).
+    let is_kept_cpim = media_type.is("text", "plain")
+        && behind.as_ref().is_some_and(|body| Cpim::parse(body).is_ok_and(|cpim| cpim.from().is_some()));
+    if !is_cpim && !is_kept_cpim {
         let headers = MimeHeaders::new().with("Content-Type", content_type)?;
         let mut reading = inner(&media_type, headers, body)?;
         if let (Reading::Content(unwrapped), Some((since, _))) = (&mut reading, kept) {
@@ -136,11 +141,7 @@ pub(crate) fn read(content_type: &str, body: &Bytes) -> Result<Reading, Unreadab
         }
         return Ok(reading);
     }
-    // A server that writes before the text writes before the first header of a CPIM message as well.
-    let body = match kept {
-        Some((_, length)) => body.slice(length.min(body.len())..),
-        None => body.clone(),
-    };
+    let body = behind.unwrap_or_else(|| body.clone());
     let cpim = Cpim::parse(&body)?;
     let unknown = cpim.not_understood(envelope::understands);
     if !unknown.is_empty() {

@@ -97,7 +97,33 @@ impl<'a> Aldis<'a> {
     pub fn start(&self, arguments: &[&str]) -> Running {
         let (verb, rest) = arguments.split_first().expect("the name of a command");
         let mut command = self.namespace.command(binary());
-        command.arg(verb).args(&self.options).args(rest).current_dir(self.home.path());
+        command.arg(verb).args(&self.options).args(rest);
+        Running { process: self.spawn(verb, command) }
+    }
+
+    /// Starts a command as a person does, at a terminal of its own (`script` of util-linux makes one).
+    ///
+    /// # Panics
+    /// When it cannot be built or started.
+    #[track_caller]
+    #[must_use]
+    pub fn start_at_terminal(&self, arguments: &[&str]) -> Process {
+        let (verb, rest) = arguments.split_first().expect("the name of a command");
+        let options =
+            self.options.iter().filter(|option| *option != "--json").map(|option| option.to_string_lossy());
+        let words = std::iter::once(binary().to_string_lossy())
+            .chain([(*verb).into()])
+            .chain(options)
+            .chain(rest.iter().map(|word| (*word).into()));
+        let line: Vec<_> = words.map(|word| format!("'{word}'")).collect();
+        let mut command = self.namespace.command("script");
+        command.args(["--quiet", "--flush", "--return", "--command", &line.join(" "), "/dev/null"]);
+        command.env("TERM", "xterm");
+        self.spawn(verb, command)
+    }
+
+    fn spawn(&self, verb: &str, mut command: Command) -> Process {
+        command.current_dir(self.home.path());
         // A machine of its own: nothing of the one who runs the tests is read or written.
         command.env("HOME", self.home.path()).env("NO_COLOR", "1");
         for name in [
@@ -112,7 +138,7 @@ impl<'a> Aldis<'a> {
         }
         // Without the arguments: tests look for what the command must not print.
         let name = format!("aldis {verb}");
-        Running { process: Process::spawn(&name, &mut command).stop_with(Signal::INT) }
+        Process::spawn(&name, &mut command).stop_with(Signal::INT)
     }
 }
 
@@ -145,6 +171,31 @@ impl Running {
         self.wait_for_event("registration event", PATIENCE, |event| {
             event["event"] == "registration" && event["state"] == "registered"
         })
+    }
+
+    /// Waits until a message of its own is in this state.
+    ///
+    /// # Panics
+    /// When it does not come in time.
+    #[track_caller]
+    pub fn wait_for_outgoing(&self, state: &str) -> Value {
+        self.wait_for_event(&format!("outgoing message {state}"), PATIENCE, |event| {
+            event["event"] == "outgoing" && event["state"] == state
+        })
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Panics
+    /// When it reads no more.
+    #[track_caller]
+    pub fn say(&mut self, line: &str) {
+        self.process.say(line);
+    }
+
+    /// Closes its standard input.
+    pub fn end_input(&mut self) {
+        self.process.close_stdin();
     }
 
     /// Waits for an incoming message with this body.

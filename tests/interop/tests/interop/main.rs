@@ -7,5 +7,6 @@
 mod bench;
 mod messages;
 mod peers;
+mod receipts;
 mod registration;
 mod trust;
