@@ -33,6 +33,8 @@ pub struct Account {
     pub(crate) resend: bool,
     /// https URIs of servers whose tokens the account uses (AUTH-25).
     pub(crate) authorization_servers: Vec<String>,
+    /// Whether requests other than REGISTER carry tokens.
+    pub(crate) tokens_everywhere: bool,
 }
 
 /// An outbound proxy that the user trusts.
@@ -136,6 +138,7 @@ impl Account {
             realms: None,
             resend: true,
             authorization_servers: Vec::new(),
+            tokens_everywhere: false,
         })
     }
 
@@ -352,6 +355,14 @@ impl Account {
         }
         self.authorization_servers = servers;
         Ok(self)
+    }
+
+    /// Gives tokens not to REGISTER alone, but to every request that is challenged for one. Whoever receives a message can
+    /// challenge it in the server's name, and what we answer reaches him unless the server takes it out: only for a server
+    /// that is known to do so (or whose tokens nobody else can use).
+    pub fn with_tokens_in_every_request(mut self) -> Self {
+        self.tokens_everywhere = true;
+        self
     }
 
     /// Whether tokens of this server are used: an https URI that the app has named, a slash at its end aside.

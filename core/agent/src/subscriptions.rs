@@ -112,6 +112,10 @@ struct Subscription {
     /// The app wants it no longer.
     leaving: bool,
     failures: u32,
+    /// Whether a 423 has raised the time asked for: once for a request, as for a REGISTER.
+    raised: bool,
+    /// When it was last made anew at once because the server ended it: one that ends each of them at once waits.
+    renewed: Option<Duration>,
     told: Option<SubscriptionChange>,
 }
 
@@ -148,6 +152,8 @@ impl Subscriptions {
                 local: None,
                 leaving: false,
                 failures: 0,
+                raised: false,
+                renewed: None,
                 told: None,
             }),
         }
@@ -200,6 +206,7 @@ impl Subscriptions {
         let known = self.of(package)?;
         if !matches!(known.phase, Phase::Pending { .. }) {
             known.attempt = Attempt::default();
+            known.raised = false;
         }
         known.identifiers.cseq += 1;
         known.local = Some(local);
@@ -278,8 +285,9 @@ impl Subscriptions {
                 After::Again
             }
             423 => match message.get::<MinExpires>().ok().flatten() {
-                Some(MinExpires(least)) if least > known.expires => {
+                Some(MinExpires(least)) if least > known.expires && !known.raised => {
                     known.expires = least;
+                    known.raised = true;
                     After::Again
                 }
                 _ => known.end(phrase(status, reason), None),
@@ -347,8 +355,11 @@ impl Subscriptions {
             return Some(StatusCode::SERVER_INTERNAL_ERROR);
         }
         dialog.notified = Some(number);
-        let seconds =
-            |name: &str| state.params.value(name).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        // A time that 32 bits do not hold is none (RFC 3261 §25.1, delta-seconds).
+        let seconds = |name: &str| {
+            let number: u32 = state.params.value(name)?.parse().ok()?;
+            Some(Duration::from_secs(number.into()))
+        };
         if self.notified.len() < MAX_NOTIFIED {
             self.notified.push_back(Notified {
                 package: known.package,
@@ -399,9 +410,13 @@ impl Subscription {
     fn terminated(&mut self, now: Now, random: &mut Random, back_off: BackOff, notified: &Notified) -> After {
         self.start_anew(random);
         let reason = notified.reason.clone().unwrap_or_default();
+        let may_renew = self.renewed.is_none_or(|at| at + MARGIN <= now.mono);
         let later = match reason.as_str() {
             "rejected" | "noresource" | "invariant" => None,
-            "deactivated" | "timeout" if notified.retry_after.is_none() => Some(Duration::ZERO),
+            "deactivated" | "timeout" if notified.retry_after.is_none() && may_renew => {
+                self.renewed = Some(now.mono);
+                Some(Duration::ZERO)
+            }
             _ => Some(notified.retry_after.unwrap_or_else(|| {
                 self.failures = self.failures.saturating_add(1);
                 back_off.wait(random, self.failures)

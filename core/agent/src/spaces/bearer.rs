@@ -102,8 +102,9 @@ impl Tokens {
     ) -> Option<Result<(), CredentialsProblem>> {
         let trusted = |bearer: &Bearer| account.trusts_authorization_server(&bearer.authz_server);
         let bearer = challenges.iter().filter_map(Bearer::read).find(trusted)?;
-        // An answer to another's challenge would hand our token to whoever a message went to (AUTH-28).
-        if !is_register && !is_own(&bearer.realm) {
+        // An answer to another's challenge would hand our token to whoever a message went to (AUTH-28), and a challenge
+        // can name any realm.
+        if !is_register && !(account.tokens_everywhere && is_own(&bearer.realm)) {
             return None;
         }
         if !self.realms.contains_key(&bearer.realm) && self.realms.len() >= MAX_REALMS {

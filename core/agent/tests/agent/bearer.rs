@@ -40,7 +40,11 @@ fn token(message: &Message) -> Option<&str> {
 
 /// Challenged, and the app asked.
 fn challenged() -> Rig {
-    let (mut rig, register) = Rig::registering_with(account());
+    challenged_with(account())
+}
+
+fn challenged_with(account: Account) -> Rig {
+    let (mut rig, register) = Rig::registering_with(account);
     assert_eq!(token(&register), None);
     rig.reply(&register, 401, &[(WWW, &bearer(SERVER))]);
     rig
@@ -113,8 +117,8 @@ fn a_token_that_is_known_answers_at_once_and_goes_along_from_then_on_auth_26() {
 }
 
 #[test]
-fn messages_carry_the_token_once_they_were_asked_for_it_auth_26() {
-    let mut rig = challenged();
+fn messages_carry_the_token_once_they_were_asked_for_it_where_the_account_says_so_auth_26() {
+    let mut rig = challenged_with(account().with_tokens_in_every_request());
     give(&mut rig, "t1");
     let register = rig.sent();
     rig.accept(&register, &[]);
@@ -129,9 +133,27 @@ fn messages_carry_the_token_once_they_were_asked_for_it_auth_26() {
     assert_eq!(token(&rig.sent()), Some("Bearer t1"));
 }
 
+/// The recipient of a message can challenge it in the name of our own realm, and would read the answer.
+#[test]
+fn no_recipient_gets_our_token_auth_28() {
+    for (status, challenge) in [(401, WWW), (407, "Proxy-Authenticate")] {
+        let mut rig = challenged();
+        give(&mut rig, "hush");
+        let register = rig.sent();
+        assert_eq!(token(&register), Some("Bearer hush"));
+        rig.accept(&register, &[]);
+        rig.send(BOB, "one");
+        let message = rig.sent();
+        rig.reply(&message, status, &[(challenge, &bearer(SERVER))]);
+        rig.assert_silent();
+        rig.send(BOB, "two");
+        assert!(!String::from_utf8_lossy(&rig.sent().to_bytes()).contains("hush"));
+    }
+}
+
 #[test]
 fn a_token_goes_to_its_realm_only_auth_28() {
-    let mut rig = challenged();
+    let mut rig = challenged_with(account().with_tokens_in_every_request());
     give(&mut rig, "t1");
     let register = rig.sent();
     rig.accept(&register, &[]);

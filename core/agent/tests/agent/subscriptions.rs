@@ -241,6 +241,46 @@ fn the_end_of_a_subscription_says_when_to_try_again_not_05() {
 }
 
 #[test]
+fn a_server_that_ends_every_subscription_at_once_is_not_asked_without_pause() {
+    let (mut rig, mut subscribe) = subscribed(Package::MessageSummary);
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        rig.receive(notify(&subscribe, 1, "terminated;reason=deactivated", ""));
+        assert_eq!(status(&rig.sent()), 200);
+        let (again, seconds) = next(&mut rig, b"SUBSCRIBE");
+        waits.push(seconds);
+        rig.reply(&again, 200, &[CONTACT, ("Expires", "3600")]);
+        subscribe = again;
+    }
+    assert!(waits.first() == Some(&0) && waits.get(1) > Some(&0), "{waits:?}");
+}
+
+#[test]
+fn a_longer_time_is_asked_for_once() {
+    let (mut rig, subscribe) = subscribing(Package::MessageSummary);
+    rig.reply(&subscribe, 423, &[("Min-Expires", "7200")]);
+    let again = rig.sent();
+    assert_eq!(again.value(Header::Expires), Some("7200"));
+    rig.reply(&again, 423, &[("Min-Expires", "7201")]);
+    rig.assert_silent();
+}
+
+#[test]
+fn times_that_no_clock_holds_are_none() {
+    for state in [
+        "active;expires=18446744073709551615",
+        "terminated;reason=giveup;retry-after=18446744073709551615",
+        "terminated;reason=probation;retry-after=99999999999999999999999",
+    ] {
+        let (mut rig, subscribe) = subscribed(Package::MessageSummary);
+        rig.receive(notify(&subscribe, 1, state, ""));
+        assert_eq!(status(&rig.sent()), 200, "{state}");
+        let (_, seconds) = next(&mut rig, b"SUBSCRIBE");
+        assert!(seconds <= 3600, "{state}: {seconds}");
+    }
+}
+
+#[test]
 fn what_the_server_refuses_is_not_asked_again_not_05() {
     for code in [403, 404, 405, 489, 501] {
         let (mut rig, subscribe) = subscribing(Package::Registration);
