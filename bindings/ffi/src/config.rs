@@ -46,9 +46,13 @@ pub struct PhoneConfig {
     /// The realms whose challenges are answered; empty: all that the proven server sends or passes on.
     #[uniffi(default)]
     pub realms: Vec<String>,
-    /// Authorization servers (https addresses) whose access tokens are used where the server asks for one.
+    /// Authorization servers (https addresses) whose access tokens are used where the registrar asks for one.
     #[uniffi(default)]
     pub authorization_servers: Vec<String>,
+    /// Whether messages carry tokens too, where they are asked for. Whoever receives one can ask like the server does, and
+    /// reads the answer unless the server takes it out: only for a server that is known to do so.
+    #[uniffi(default)]
+    pub tokens_in_every_request: bool,
     /// Whether challenges that offer nothing but MD5 are answered.
     #[uniffi(default = true)]
     pub allow_md5: bool,
@@ -138,6 +142,7 @@ impl PhoneConfig {
             user_agent: None,
             realms: Vec::new(),
             authorization_servers: Vec::new(),
+            tokens_in_every_request: false,
             allow_md5: true,
             trust: TrustConfig::default(),
         }
@@ -178,6 +183,9 @@ impl PhoneConfig {
         }
         if !self.authorization_servers.is_empty() {
             config = config.authorization_servers(self.authorization_servers)?;
+        }
+        if self.tokens_in_every_request {
+            config = config.tokens_in_every_request();
         }
         if !self.allow_md5 {
             config = config.without_md5();

@@ -300,7 +300,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Uses access tokens of these authorization servers (https URIs) where the SIP server asks for one, and of no other (RFC
+    /// Uses access tokens of these authorization servers (https URIs) where the registrar asks for one, and of no other (RFC
     /// 8898): [`crate::Event::TokenNeeded`] asks for them.
     ///
     /// # Errors
@@ -308,6 +308,14 @@ impl Config {
     pub fn authorization_servers(mut self, servers: Vec<String>) -> Result<Self, ConfigError> {
         self.account = self.account.with_authorization_servers(servers)?;
         Ok(self)
+    }
+
+    /// Gives tokens not to REGISTER alone, but to every request that is challenged for one. Whoever receives a message can
+    /// challenge it in the server's name, and what we answer reaches him unless the server takes it out: only for a server
+    /// that is known to do so.
+    pub fn tokens_in_every_request(mut self) -> Self {
+        self.account = self.account.with_tokens_in_every_request();
+        self
     }
 
     /// Answers challenges of these realms only; without it every realm that the proven server sends or passes on.
