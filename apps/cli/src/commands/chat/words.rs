@@ -2,7 +2,7 @@
 
 use crate::printable::line;
 use crate::tell::{self, Told};
-use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState};
+use aldis::{ConnectionState, Event, Incoming, OutgoingState, RegistrationState, StatusCode};
 use aldis_sip::Uri;
 
 /// The words of one conversation.
@@ -62,6 +62,9 @@ impl Words {
     fn outgoing(&self, event: &Event, state: &OutgoingState, terminal: bool) -> Option<Told> {
         let (mark, word) = match state {
             OutgoingState::Queued | OutgoingState::Sending => return None,
+            OutgoingState::Accepted { status: StatusCode::ACCEPTED, .. } => {
+                ("✓ ", "kept by the server for later")
+            }
             // Its receipts say more, and come soon.
             OutgoingState::Accepted { receipts: true, .. } => return None,
             OutgoingState::Accepted { .. } => ("✓ ", "accepted"),
