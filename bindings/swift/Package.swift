@@ -28,7 +28,8 @@ let package = Package(
         native,
         .target(name: "Aldis", dependencies: ["aldis_ffiFFI"], linkerSettings: linking),
         .executableTarget(name: "chat", dependencies: ["Aldis"]),
-        .testTarget(name: "AldisTests", dependencies: ["Aldis"]),
+        .target(name: "AppExample", dependencies: ["Aldis"]),
+        .testTarget(name: "AldisTests", dependencies: ["Aldis", "AppExample"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -86,6 +86,12 @@ async fn answer(words: &[&str], registrar: &Registrar, impostor: &Impostor, vaul
                 registrar.send_request(user, &notify.body("text/plain", number.to_string()));
             }
         }
+        // voicemail USER COUNT: that many new messages wait
+        ["voicemail", user, count] => {
+            let body = format!("Messages-Waiting: yes\r\nVoice-Message: {count}/0\r\n");
+            let notify = Outgoing::new("NOTIFY").header("Event", "message-summary");
+            registrar.send_request(user, &notify.body("application/simple-message-summary", body));
+        }
         ["bindings", user] => return format!("{}", registrar.bindings(user).len()),
         ["impostor-bytes"] => return format!("{}", impostor.application_bytes()),
         ["vault-clients"] => return format!("{}", vault.clients.load(Ordering::SeqCst)),

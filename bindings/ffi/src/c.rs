@@ -196,7 +196,7 @@ pub unsafe extern "C" fn aldis_phone_send(
     let (phone, to, text) = unsafe { (phone.as_ref(), read(to), read(text)) };
     let (Some(phone), Some(to), Some(text)) = (phone, to, text) else { return AldisResult::Argument };
     guarded(AldisResult::Bug, || {
-        let (result, words) = match wait(milliseconds, phone.phone.deliver_text(to, text, None)) {
+        let (result, words) = match wait(milliseconds, phone.phone.deliver_text(to, text, false, None)) {
             None | Some(Ok(None | Some(OutgoingState::Queued | OutgoingState::Sending))) => {
                 return AldisResult::TimedOut;
             }

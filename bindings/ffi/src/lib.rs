@@ -46,9 +46,7 @@ pub use failure::{
 pub use log::{LogLevel, clear_log_sink, set_log_sink};
 pub use phone::Phone;
 pub use platform::{ClientKey, KeyError, LogError, LogSink, SecretError, SecretProvider, SignatureMethod};
-pub use reach::{
-    EventPackage, MessageCount, MessageSummary, PushRegistration, PushState, ReachError, SubscriptionState,
-};
+pub use reach::{EventPackage, MessageCount, MessageSummary, PushState, ReachError, SubscriptionState};
 pub use start::StartError;
 pub use stop::StopSignal;
 pub use verdict::{CertificateRole, CertificateSummary, Finding, FindingStage, Responsible, Verdict};

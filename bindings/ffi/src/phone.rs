@@ -156,54 +156,69 @@ impl Phone {
         self.inner.phone.wake();
     }
 
-    /// Hands a text over and gives its identifier. Its states come as [`Event::Outgoing`]; the last one is final.
+    /// The user types a message to `to`: call it at every keystroke. The recipient is told that somebody is writing, again
+    /// every minute, and 15 s after the last call that nobody is.
+    ///
+    /// # Errors
+    /// [`SendError::Recipient`].
+    pub fn composing(&self, to: String) -> Result<(), SendError> {
+        Ok(self.inner.phone.composing(&to)?)
+    }
+
+    /// Hands a text over and gives its identifier. Its states come as [`Event::Outgoing`]. With `receipts` the recipient's
+    /// device is asked to tell that it has it and that it was shown, states that may follow the final one.
     ///
     /// # Errors
     /// [`SendError`] if it was not taken.
-    pub async fn send_text(&self, to: String, text: String) -> Result<String, SendError> {
-        self.send(to, Outgoing::text(text)).await
+    #[uniffi::method(default(receipts = false))]
+    pub async fn send_text(&self, to: String, text: String, receipts: bool) -> Result<String, SendError> {
+        self.send(to, Outgoing::text(text), receipts).await
     }
 
     /// Hands any content over and gives its identifier.
     ///
     /// # Errors
     /// [`SendError`] if it was not taken.
+    #[uniffi::method(default(receipts = false))]
     pub async fn send_content(
         &self,
         to: String,
         content_type: String,
         body: Vec<u8>,
+        receipts: bool,
     ) -> Result<String, SendError> {
-        self.send(to, Outgoing::new(content_type, body)).await
+        self.send(to, Outgoing::new(content_type, body), receipts).await
     }
 
     /// Hands a text over and waits for its final state; nil if the wait was stopped, which does not take it back.
     ///
     /// # Errors
     /// [`SendError`] if it was not taken.
-    #[uniffi::method(default(until = None))]
+    #[uniffi::method(default(receipts = false, until = None))]
     pub async fn deliver_text(
         &self,
         to: String,
         text: String,
+        receipts: bool,
         until: Option<Arc<StopSignal>>,
     ) -> Result<Option<OutgoingState>, SendError> {
-        self.deliver(to, Outgoing::text(text), until).await
+        self.deliver(to, Outgoing::text(text), receipts, until).await
     }
 
     /// Hands any content over and waits as [`Phone::deliver_text`] does.
     ///
     /// # Errors
     /// [`SendError`] if it was not taken.
-    #[uniffi::method(default(until = None))]
+    #[uniffi::method(default(receipts = false, until = None))]
     pub async fn deliver_content(
         &self,
         to: String,
         content_type: String,
         body: Vec<u8>,
+        receipts: bool,
         until: Option<Arc<StopSignal>>,
     ) -> Result<Option<OutgoingState>, SendError> {
-        self.deliver(to, Outgoing::new(content_type, body), until).await
+        self.deliver(to, Outgoing::new(content_type, body), receipts, until).await
     }
 
     /// Takes a message back: it fails if nothing of it was sent, else its fate is unknown.
@@ -244,19 +259,24 @@ impl Phone {
         &self.inner.phone
     }
 
-    async fn send(&self, to: String, message: Outgoing) -> Result<String, SendError> {
-        Ok(self.inner.phone.send(&to, message).await?.to_string())
+    async fn send(&self, to: String, message: Outgoing, receipts: bool) -> Result<String, SendError> {
+        Ok(self.inner.phone.send(&to, asking(message, receipts)).await?.to_string())
     }
 
     async fn deliver(
         &self,
         to: String,
         message: Outgoing,
+        receipts: bool,
         until: Option<Arc<StopSignal>>,
     ) -> Result<Option<OutgoingState>, SendError> {
-        let outcome = self.inner.phone.send_and_wait(&to, message);
+        let outcome = self.inner.phone.send_and_wait(&to, asking(message, receipts));
         Ok(unless_stopped(until.as_deref(), outcome).await.transpose()?.map(OutgoingState::from))
     }
+}
+
+fn asking(message: Outgoing, receipts: bool) -> Outgoing {
+    if receipts { message.request_receipts() } else { message }
 }
 
 impl Drop for Phone {

@@ -3,29 +3,6 @@
 use crate::phone::Phone;
 use std::time::Duration;
 
-/// What a proxy needs to have a push sent to this app (RFC 8599).
-#[derive(Clone, PartialEq, Eq, uniffi::Record)]
-pub struct PushRegistration {
-    /// The service: `apns`, `fcm`, `webpush` or another.
-    pub provider: String,
-    /// The token that the service gave this app on this device.
-    pub token: String,
-    /// By what the service knows the app: `Team.Bundle.service` for apns, the project id for fcm, nil for webpush.
-    #[uniffi(default)]
-    pub parameter: Option<String>,
-    /// Whether the system reliably wakes the app for a refresh; a proxy that is told so sends no push before the registration
-    /// expires.
-    #[uniffi(default)]
-    pub wakes_itself: bool,
-}
-
-impl std::fmt::Debug for PushRegistration {
-    /// Without the token: who has it can wake the device.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PushRegistration").field("provider", &self.provider).finish_non_exhaustive()
-    }
-}
-
 /// What becomes of push on one flow.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum PushState {
@@ -119,22 +96,34 @@ pub enum ReachError {
 
 #[uniffi::export]
 impl Phone {
-    /// Has the network wake this device by push from now on; call it again for each new token of the service.
+    /// Has the network wake this device by push from now on (RFC 8599); call it again for each new token of the service.
     /// [`crate::Event::Push`] tells whether a proxy takes part. Call [`Phone::wake`] for each push that comes.
     ///
+    /// `provider` is the service: `apns`, `fcm`, `webpush` or another; `token` what it gave this app on this device;
+    /// `parameter` by what it knows the app: `Team.Bundle.service` for apns, the project id for fcm, nil for webpush.
+    /// `wakes_itself` says that the system reliably wakes the app for a refresh; a proxy that is told so sends no push before
+    /// the registration expires.
+    ///
     /// # Errors
-    /// [`ReachError::Push`] if the registration is none; nothing has changed.
-    pub fn set_push(&self, push: Option<PushRegistration>) -> Result<(), ReachError> {
-        let wrong = |error: aldis::InvalidPush| ReachError::Push { explanation: error.to_string() };
-        let push = match push {
-            None => None,
-            Some(PushRegistration { provider, token, parameter, wakes_itself }) => {
-                let push = aldis::Push::new(&provider, &token, parameter.as_deref()).map_err(wrong)?;
-                Some(if wakes_itself { push.waking_itself() } else { push })
-            }
-        };
-        self.phone().set_push(push);
+    /// [`ReachError::Push`] if these make no registration; nothing has changed.
+    // Arguments, not a record, which would print the token: who has it can wake the device.
+    #[uniffi::method(default(parameter = None, wakes_itself = false))]
+    pub fn set_push(
+        &self,
+        provider: String,
+        token: String,
+        parameter: Option<String>,
+        wakes_itself: bool,
+    ) -> Result<(), ReachError> {
+        let push = aldis::Push::new(&provider, &token, parameter.as_deref())
+            .map_err(|error| ReachError::Push { explanation: error.to_string() })?;
+        self.phone().set_push(Some(if wakes_itself { push.waking_itself() } else { push }));
         Ok(())
+    }
+
+    /// Has the network wake this device no more.
+    pub fn clear_push(&self) {
+        self.phone().set_push(None);
     }
 
     /// Asks which push services the network supports, or whether it supports this one; [`crate::Event::Push`] answers.

@@ -114,6 +114,8 @@ private class Desktop(private val phone: Phone, own: String, others: List<String
                     is OutgoingState.Accepted -> if (state.status == 202.toUShort()) "kept for later" else "delivered"
                     is OutgoingState.Failed -> "not delivered: ${state.explanation}"
                     is OutgoingState.Unknown -> state.explanation
+                    OutgoingState.Delivered -> "delivered"
+                    OutgoingState.Displayed -> "read"
                     OutgoingState.Queued, OutgoingState.Sending -> ""
                 }
             } catch (e: SendException) {

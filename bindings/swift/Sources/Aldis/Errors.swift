@@ -15,3 +15,8 @@ extension RegisterError: LocalizedError {
 extension SendError: LocalizedError {
     public var errorDescription: String? { description }
 }
+
+/// What went wrong, in a sentence.
+extension ReachError: LocalizedError {
+    public var errorDescription: String? { description }
+}

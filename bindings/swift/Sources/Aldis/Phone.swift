@@ -69,34 +69,94 @@ public final class Phone: Sendable {
     /// Gives other credentials and tries again what was refused for the old ones.
     public func setCredentials(user: String, password: String) { native.setCredentials(user: user, password: password) }
 
-    /// The system says that the network changed: the connection is replaced at once, and DNS is asked anew. `dnsServers` are
-    /// the network's: iOS resolves addresses for an app and nothing else, so that a domain's SRV records are looked up only
-    /// with these. Call it before the first registration too.
+    /// The system says that the network changed: the connection is replaced at once, and DNS is asked anew. The old one
+    /// serves until the new one is registered, if it answers within 4 s. `dnsServers` are the network's: iOS resolves addresses
+    /// for an app and nothing else, so that a domain's SRV records are looked up only with these. Call it before the first
+    /// registration too.
     public func networkChanged(dnsServers: [String] = []) { native.networkChanged(dnsServers: dnsServers) }
+
+    /// The app goes to the background: keep-alives come every 11 to 14 minutes, unless the server asks for more, so that the
+    /// radio sleeps. Messages still come while the system lets the process run.
+    public func enterBackground() { native.enterBackground() }
+
+    /// The app comes to the front: connections that have been quiet are probed, and replaced if no answer comes within 4 s.
+    public func enterForeground() { native.enterForeground() }
+
+    /// A push woke the app, or it was given time to run: connections are probed, registrations refreshed, and nothing waits for
+    /// its next attempt. What it leads to is known within 4 s, and told by ``events`` and ``messages``.
+    public func wake() { native.wake() }
+
+    /// Has the network wake this device by push from now on (RFC 8599); call it again for each new token of the service.
+    /// ``Event/push(state:regId:)`` tells whether a proxy takes part. Call ``wake()`` for each push that comes.
+    ///
+    /// - Parameters:
+    ///   - provider: the service: `apns`, `fcm`, `webpush` or another
+    ///   - token: what the service gave this app on this device, in hexadecimal for apns
+    ///   - parameter: by what the service knows the app: `Team.Bundle.service` for apns
+    ///   - wakesItself: the system reliably wakes the app for a refresh, so that no push is needed before the registration
+    ///     expires
+    /// - Throws: ``ReachError`` if these make no registration; nothing has changed
+    public func setPush(provider: String, token: String, parameter: String? = nil, wakesItself: Bool = false) throws {
+        try native.setPush(provider: provider, token: token, parameter: parameter, wakesItself: wakesItself)
+    }
+
+    /// Has the network wake this device no more.
+    public func clearPush() { native.clearPush() }
+
+    /// Asks which push services the network supports, or whether it supports this one; ``Event/push(state:regId:)`` answers.
+    public func queryPush(provider: String? = nil) { native.queryPush(provider: provider) }
+
+    /// Gives an access token for a realm, as ``Event/tokenNeeded(realm:authorizationServer:scope:refused:)`` asks for it;
+    /// what waited for it is tried again.
+    ///
+    /// - Throws: ``ReachError`` if it is none; nothing has changed
+    public func setToken(_ token: String, realm: String) throws { try native.setToken(realm: realm, token: token) }
+
+    /// Subscribes, while the account is registered; ``Event/subscription(package:state:)`` and
+    /// ``Event/messagesWaiting(summary:)`` tell.
+    public func subscribe(to package: EventPackage) { native.subscribe(package: package) }
+
+    /// Ends a subscription.
+    public func unsubscribe(from package: EventPackage) { native.unsubscribe(package: package) }
+
+    /// The user types a message to `recipient`: call it at every keystroke. The recipient is told that somebody is writing,
+    /// and 15 s after the last call that nobody is. What others type comes as ``Event/composing(from:active:)``.
+    ///
+    /// - Throws: `SendError.Recipient` if that is no address
+    public func composing(to recipient: String) throws { try native.composing(to: recipient) }
 
     /// Sends a text and returns its final state: accepted, failed, or unknown, each with its reason. Cancelling ends the
     /// wait and does not take the message back.
     ///
+    /// - Parameter receipts: asks the recipient's device to tell that it has the message and that it was shown; that comes
+    ///   later, as ``Event/outgoing(id:to:state:)``
     /// - Throws: ``SendError`` if the message was not taken, and nothing of it was sent; `CancellationError`
-    public func send(_ text: String, to recipient: String) async throws -> OutgoingState {
-        try await cancellable { try await self.native.deliverText(to: recipient, text: text, until: $0) }
+    public func send(_ text: String, to recipient: String, receipts: Bool = false) async throws -> OutgoingState {
+        try await cancellable {
+            try await self.native.deliverText(to: recipient, text: text, receipts: receipts, until: $0)
+        }
     }
 
-    /// Sends any content, as ``send(_:to:)`` does.
-    public func send(_ body: Data, contentType: String, to recipient: String) async throws -> OutgoingState {
+    /// Sends any content, as ``send(_:to:receipts:)`` does.
+    public func send(
+        _ body: Data, contentType: String, to recipient: String, receipts: Bool = false
+    ) async throws -> OutgoingState {
         try await cancellable {
-            try await self.native.deliverContent(to: recipient, contentType: contentType, body: body, until: $0)
+            try await self.native.deliverContent(
+                to: recipient, contentType: contentType, body: body, receipts: receipts, until: $0)
         }
     }
 
     /// Hands a text over and returns its identifier at once; its states come as ``Event/outgoing(id:to:state:)``.
-    public func enqueue(_ text: String, to recipient: String) async throws -> String {
-        try await native.sendText(to: recipient, text: text)
+    public func enqueue(_ text: String, to recipient: String, receipts: Bool = false) async throws -> String {
+        try await native.sendText(to: recipient, text: text, receipts: receipts)
     }
 
-    /// Hands any content over, as ``enqueue(_:to:)`` does.
-    public func enqueue(_ body: Data, contentType: String, to recipient: String) async throws -> String {
-        try await native.sendContent(to: recipient, contentType: contentType, body: body)
+    /// Hands any content over, as ``enqueue(_:to:receipts:)`` does.
+    public func enqueue(
+        _ body: Data, contentType: String, to recipient: String, receipts: Bool = false
+    ) async throws -> String {
+        try await native.sendContent(to: recipient, contentType: contentType, body: body, receipts: receipts)
     }
 
     /// Takes a message back: it fails if nothing of it was sent, else its fate is unknown.

@@ -4,10 +4,7 @@ import Aldis
 import Foundation
 
 /// Prints a line at once, into a pipe too.
-func say(_ line: String) {
-    print(line)
-    fflush(nil)
-}
+func say(_ line: String) { FileHandle.standardOutput.write(Data("\(line)\n".utf8)) }
 
 guard CommandLine.arguments.count == 3 else {
     say("usage: chat MY-ADDRESS THEIR-ADDRESS")
@@ -50,7 +47,7 @@ let lines = AsyncStream<String> { lines in
 for await line in lines {
     do {
         switch try await phone.send(line, to: other) {
-        case .accepted: say("(delivered)")
+        case .accepted, .delivered, .displayed: say("(delivered)")
         case .failed(_, let explanation, _): say("(not delivered: \(explanation))")
         case .unknown(_, let explanation, _): say("(\(explanation))")
         case .queued, .sending: break

@@ -13,6 +13,7 @@ final class ChatTests: XCTestCase {
     private final class Chat: @unchecked Sendable {
         let process = Process()
         private let (input, output) = (Pipe(), Pipe())
+        private var heard = Data()
 
         init(_ own: String, to other: String, at address: String, roots: URL, password: String) throws {
             let package = URL(fileURLWithPath: #filePath).appendingPathComponent("../../..").standardized
@@ -27,8 +28,12 @@ final class ChatTests: XCTestCase {
         func type(_ text: String) { input.fileHandleForWriting.write(Data(text.utf8)) }
 
         func waitFor(_ words: String, line: UInt = #line) {
-            var heard = Data()
-            while !String(decoding: heard, as: UTF8.self).contains(words + "\n") {
+            let wanted = Data("\(words)\n".utf8)
+            while true {
+                if let found = heard.range(of: wanted) {
+                    heard = Data(heard[found.upperBound...])
+                    return
+                }
                 let more = output.fileHandleForReading.availableData
                 if more.isEmpty { return XCTFail("no \(words): " + String(decoding: heard, as: UTF8.self), line: line) }
                 heard += more

@@ -1,3 +1,4 @@
+import AppExample
 import Foundation
 import XCTest
 
@@ -167,6 +168,97 @@ final class PhoneTests: XCTestCase {
             return XCTFail()
         }
         await alice.shutDown()
+        await bob.shutDown()
+    }
+
+    func testWhoTypesIsSeenByTheOtherAndReceiptsComeWhenAskedFor() async throws {
+        let (alice, bob) = (try server.phone("alice"), try server.phone("bob"))
+        try await bob.register()
+        try await alice.register()
+        let recipient = try await sendError { try alice.composing(to: "bob") }
+        XCTAssertEqual(recipient, .Recipient(to: "bob"))
+        try alice.composing(to: "sip:bob@example.test")
+        for await case .composing(let from, let active) in bob.events {
+            XCTAssertEqual(from, "sip:alice@example.test")
+            XCTAssert(active)
+            break
+        }
+        let sent = try await alice.send("with a receipt", to: "sip:bob@example.test", receipts: true)
+        switch sent {
+        case .accepted(_, receipts: true): for await case .outgoing(_, _, .delivered) in alice.events { break }
+        case .delivered: break
+        default: XCTFail("\(sent)")
+        }
+        let plain = try await alice.send("without", to: "sip:bob@example.test")
+        guard case .accepted(_, receipts: false) = plain else { return XCTFail("\(plain)") }
+        await alice.shutDown()
+        await bob.shutDown()
+    }
+
+    func testANewNetworkReplacesTheConnection() async throws {
+        let phone = try server.phone("alice")
+        try await phone.register()
+        phone.networkChanged(dnsServers: ["127.0.0.1", "[fe80::1%1]:53", "none"])
+        // The one from before, and the new one.
+        for _ in 1...2 { for await case .connection(.connected, _) in phone.events { break } }
+        for await case .registration(.registered, _) in phone.events { break }
+        await phone.shutDown()
+    }
+
+    func testAPushMakesAPhoneRegisterAnewAtOnce() async throws {
+        let phone = try server.phone("alice")
+        try await phone.register()
+        phone.enterBackground()
+        phone.wake()
+        phone.enterForeground()
+        // The first, and the one that the push led to.
+        for _ in 1...2 { for await case .registration(.registered, _) in phone.events { break } }
+        await phone.shutDown()
+        phone.wake()
+    }
+
+    func testPushTokensAndSubscriptionsAreToldOf() async throws {
+        let phone = try server.phone("alice")
+        XCTAssertThrowsError(try phone.setPush(provider: "apns", token: "a\nb")) {
+            guard case ReachError.Push = $0 else { return XCTFail("\($0)") }
+        }
+        XCTAssertThrowsError(try phone.setToken("a b", realm: "example.test")) {
+            guard case ReachError.Token = $0 else { return XCTFail("\($0)") }
+        }
+        try phone.setPush(provider: "apns", token: "00fc13adff78512", parameter: "DEF123GHIJ.example.voip")
+        try await phone.register()
+        // A registrar without push promises none.
+        for await case .push(let state, _) in phone.events {
+            guard case .notPromised = state else { return XCTFail("\(state)") }
+            break
+        }
+        server.ask("voicemail alice 2")
+        for await case .messagesWaiting(let summary) in phone.events {
+            XCTAssert(summary.waiting)
+            XCTAssertEqual(summary.counts.map(\.kind), ["Voice-Message"])
+            XCTAssertEqual(summary.counts.map(\.newMessages), [2])
+            break
+        }
+        phone.clearPush()
+        await phone.shutDown()
+    }
+
+    func testTheExampleOfAnAppIsWokenForAMessage() async throws {
+        let (server, bob) = (server!, try server.phone("bob"))
+        let app = try await MainActor.run {
+            try AppPhone(
+                account: "sip:alice@example.test", password: "wonderland", authority: server["root"],
+                addresses: [server["registrar"]])
+        }
+        try await app.pushToken(Data([0, 0xff]), topic: "DEF123GHIJ.example")
+        while server.ask("bindings alice") != "1" { try await Task.sleep(for: .milliseconds(5)) }
+        let sending = Task { try await bob.send("Wake up", to: "sip:alice@example.test") }
+        _ = await app.woken()
+        _ = try await sending.value
+        while await app.messages.isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        let texts = await app.messages.map(\.text)
+        XCTAssertEqual(texts, ["Wake up"])
+        await app.phone.shutDown()
         await bob.shutDown()
     }
 

@@ -9,14 +9,17 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.launch
 import org.aldis.ffi.ClientKey
 import org.aldis.ffi.Event
+import org.aldis.ffi.EventPackage
 import org.aldis.ffi.IncomingMessage
 import org.aldis.ffi.OutgoingState
 import org.aldis.ffi.PhoneConfig
+import org.aldis.ffi.ReachException
 import org.aldis.ffi.RegisterException
 import org.aldis.ffi.Registered
 import org.aldis.ffi.SecretProvider
 import org.aldis.ffi.SendException
 import org.aldis.ffi.StartException
+import java.net.InetAddress
 import java.util.concurrent.atomic.AtomicBoolean
 import org.aldis.ffi.Phone as NativePhone
 
@@ -77,36 +80,100 @@ constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = nul
     fun setCredentials(user: String, password: String) = native.setCredentials(user, password)
 
     /**
-     * The system says that the network changed: the connection is replaced at once, and DNS is asked anew. [dnsServers] are
-     * the network's (`LinkProperties.dnsServers`, as text): Android resolves addresses for an app and nothing else, so that
+     * The system says that the network changed: the connection is replaced at once, and DNS is asked anew. The old one
+     * serves until the new one is registered, if it answers within 4 s. [dnsServers] are the network's
+     * (`LinkProperties.dnsServers`): Android resolves addresses for an app and nothing else, so that
      * a domain's SRV records are looked up only with these. Call it before the first registration too.
      */
-    fun networkChanged(dnsServers: List<String> = emptyList()) = native.networkChanged(dnsServers)
+    @JvmOverloads
+    fun networkChanged(dnsServers: List<InetAddress> = emptyList()) = native.networkChanged(dnsServers.mapNotNull { it.hostAddress })
+
+    /**
+     * The app goes to the background: keep-alives come every 11 to 14 minutes, unless the server asks for more, so that the radio
+     * sleeps. Messages still come while the system lets the process run.
+     */
+    fun enterBackground() = native.enterBackground()
+
+    /** The app comes to the front: connections that have been quiet are probed, and replaced if no answer comes within 4 s. */
+    fun enterForeground() = native.enterForeground()
+
+    /**
+     * A push woke the app, or it was given time to run: connections are probed, registrations refreshed, and nothing waits for
+     * its next attempt. What it leads to is known within 4 s, and told by [events] and [messages].
+     */
+    fun wake() = native.wake()
+
+    /**
+     * Has the network wake this device by push from now on (RFC 8599); call it again for each new token of the service.
+     * [Event.Push] tells whether a proxy takes part. Call [wake] for each push that comes.
+     *
+     * @param provider the service: `fcm`, `apns`, `webpush` or another
+     * @param token what the service gave this app on this device
+     * @param parameter by what the service knows the app: the project id for fcm
+     * @param wakesItself the system reliably wakes the app for a refresh, so that no push is needed before the registration expires
+     * @throws ReachException if these make no registration; nothing has changed
+     */
+    @JvmOverloads
+    @Throws(ReachException::class)
+    fun setPush(provider: String, token: String, parameter: String? = null, wakesItself: Boolean = false) =
+        native.setPush(provider, token, parameter, wakesItself)
+
+    /** Has the network wake this device no more. */
+    fun clearPush() = native.clearPush()
+
+    /** Asks which push services the network supports, or whether it supports this one; [Event.Push] answers. */
+    @JvmOverloads
+    fun queryPush(provider: String? = null) = native.queryPush(provider)
+
+    /**
+     * Gives an access token for a realm, as [Event.TokenNeeded] asks for it; what waited for it is tried again.
+     *
+     * @throws ReachException if it is none; nothing has changed
+     */
+    @Throws(ReachException::class)
+    fun setToken(realm: String, token: String) = native.setToken(realm, token)
+
+    /** Subscribes, while the account is registered; [Event.Subscription] and [Event.MessagesWaiting] tell. */
+    fun subscribe(to: EventPackage) = native.subscribe(to)
+
+    /** Ends a subscription. */
+    fun unsubscribe(from: EventPackage) = native.unsubscribe(from)
+
+    /**
+     * The user types a message to [to]: call it at every keystroke. The recipient is told that somebody is writing, and 15 s
+     * after the last call that nobody is. What others type comes as [Event.Composing].
+     *
+     * @throws SendException.Recipient if [to] is no address
+     */
+    @Throws(SendException::class)
+    fun composing(to: String) = native.composing(to)
 
     /**
      * Sends a text and returns its final state: accepted, failed, or unknown, each with its reason. Cancelling ends the
      * wait and does not take the message back.
      *
      * @param to the recipient, `sip:bob@example.test`
+     * @param receipts asks the recipient's device to tell that it has the message and that it was shown; that comes later, as
+     *   [Event.Outgoing]
      * @throws SendException if the message was not taken; nothing of it was sent
      */
     @Throws(SendException::class, CancellationException::class)
-    suspend fun send(to: String, text: String): OutgoingState =
-        native.deliverText(to, text) ?: error("a wait that nobody stopped")
+    suspend fun send(to: String, text: String, receipts: Boolean = false): OutgoingState =
+        native.deliverText(to, text, receipts) ?: error("a wait that nobody stopped")
 
     /** Sends any content, as [send] does. */
     @Throws(SendException::class, CancellationException::class)
-    suspend fun send(to: String, contentType: String, body: ByteArray): OutgoingState =
-        native.deliverContent(to, contentType, body) ?: error("a wait that nobody stopped")
+    suspend fun send(to: String, contentType: String, body: ByteArray, receipts: Boolean = false): OutgoingState =
+        native.deliverContent(to, contentType, body, receipts) ?: error("a wait that nobody stopped")
 
     /** Hands a text over and returns its identifier at once; its states come as [Event.Outgoing]. */
     @Throws(SendException::class, CancellationException::class)
-    suspend fun enqueue(to: String, text: String): String = native.sendText(to, text)
+    suspend fun enqueue(to: String, text: String, receipts: Boolean = false): String = native.sendText(to, text, receipts)
 
     /** Hands any content over, as [enqueue] does. */
     @Throws(SendException::class, CancellationException::class)
-    suspend fun enqueue(to: String, contentType: String, body: ByteArray): String =
-        native.sendContent(to, contentType, body)
+    suspend fun enqueue(to: String, contentType: String, body: ByteArray, receipts: Boolean = false): String =
+        native.sendContent(to, contentType, body, receipts)
 
     /**
      * Takes a message back: it fails if nothing of it was sent, else its fate is unknown.

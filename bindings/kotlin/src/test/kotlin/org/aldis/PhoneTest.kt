@@ -1,13 +1,17 @@
 package org.aldis
 
+import example.AppPhone
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.cancel
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.collect
+import kotlinx.coroutines.flow.filter
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
@@ -24,8 +28,11 @@ import org.aldis.ffi.LogLevel
 import org.aldis.ffi.MessageFailure
 import org.aldis.ffi.OutgoingState
 import org.aldis.ffi.PhoneConfig
+import org.aldis.ffi.PushState
+import org.aldis.ffi.ReachException
 import org.aldis.ffi.RegisterException
 import org.aldis.ffi.RegistrationFailure
+import org.aldis.ffi.RegistrationState
 import org.aldis.ffi.SendException
 import org.aldis.ffi.SignatureMethod
 import org.aldis.ffi.StartException
@@ -42,6 +49,7 @@ import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
 import java.io.File
+import java.net.InetAddress
 import java.util.concurrent.ConcurrentLinkedQueue
 import java.util.concurrent.atomic.AtomicInteger
 
@@ -192,6 +200,81 @@ class PhoneTest {
                 assertInstanceOf(OutgoingState.Accepted::class.java, (last as Event.Outgoing).state)
             }
         }
+    }
+
+    @Test
+    fun `who types is seen by the other, and receipts come when asked for`() = test {
+        server.phone("bob").use { bob ->
+            bob.register()
+            server.phone("alice").use { alice ->
+                alice.register()
+                thrownBy<SendException.Recipient> { alice.composing("bob") }
+                alice.composing("sip:bob@example.test")
+                val typing = bob.events.first { it is Event.Composing } as Event.Composing
+                assertEquals("sip:alice@example.test" to true, typing.from to typing.active)
+                val sent = alice.send("sip:bob@example.test", "with a receipt", receipts = true)
+                assertTrue(sent is OutgoingState.Accepted && sent.receipts || sent is OutgoingState.Delivered, "$sent")
+                if (sent !is OutgoingState.Delivered) {
+                    alice.events.first { it is Event.Outgoing && it.state is OutgoingState.Delivered }
+                }
+                val plain = assertInstanceOf(OutgoingState.Accepted::class.java, alice.send("sip:bob@example.test", "without"))
+                assertFalse(plain.receipts)
+            }
+        }
+    }
+
+    @Test
+    fun `a new network replaces the connection`() = test {
+        server.phone("alice").use { phone ->
+            phone.register()
+            phone.networkChanged(listOf("127.0.0.1", "fe80::1%1").map(InetAddress::getByName))
+            // The one from before, and the new one.
+            phone.events.filter { it is Event.Connection && it.state is ConnectionState.Connected }.take(2).collect()
+            phone.events.first { it is Event.Registration && it.state is RegistrationState.Registered }
+        }
+    }
+
+    @Test
+    fun `a push makes a phone register anew at once`() = test {
+        server.phone("alice").use { phone ->
+            phone.register()
+            phone.enterBackground()
+            phone.wake()
+            phone.enterForeground()
+            // The first, and the one that the push led to.
+            phone.events.filter { it is Event.Registration && it.state is RegistrationState.Registered }.take(2).collect()
+        }
+    }
+
+    @Test
+    fun `push, tokens and subscriptions are told of`() = test {
+        server.phone("alice").use { phone ->
+            thrownBy<ReachException.Push> { phone.setPush("fcm", "a\nb") }
+            thrownBy<ReachException.Token> { phone.setToken("example.test", "a b") }
+            phone.setPush("fcm", "ef7b1ee3-a9ba", "project-7")
+            phone.register()
+            // A registrar without push promises none.
+            val push = phone.events.first { it is Event.Push } as Event.Push
+            assertInstanceOf(PushState.NotPromised::class.java, push.state)
+            server.ask("voicemail alice 2")
+            val summary = (phone.events.first { it is Event.MessagesWaiting } as Event.MessagesWaiting).summary
+            assertTrue(summary.waiting)
+            assertEquals(listOf("Voice-Message" to 2u), summary.counts.map { it.kind to it.newMessages })
+            phone.clearPush()
+        }
+    }
+
+    @Test
+    fun `the example of an app is woken for a message`() = test {
+        val life = CoroutineScope(Dispatchers.Default)
+        AppPhone(server.config("alice"), life, secrets = { "wonderland" }).use { app ->
+            app.pushToken("ef7b1ee3-a9ba", "project-7")
+            while (server.ask("bindings alice") != "1") delay(5)
+            val sending = async { server.phone("bob").use { it.send("sip:alice@example.test", "Wake up") } }
+            assertTrue(app.woken(60_000) || app.messages.value.map { it.text } == listOf("Wake up"))
+            assertAccepted(sending.await())
+        }
+        life.cancel()
     }
 
     @Test
