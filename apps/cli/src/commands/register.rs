@@ -9,6 +9,7 @@ use crate::output::Output;
 use crate::session::{Next, Session, Steps};
 use crate::tell;
 use aldis::{ConnectionState, Event, RegistrationState};
+use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 /// Registers, and stays unless it is to be once.
@@ -77,23 +78,36 @@ async fn stay_registered(session: &mut Session<'_>) -> Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     was_registered: bool,
+    /// The flows that are registered.
+    registered: BTreeSet<u32>,
 }
 
 impl Standing {
-    /// Whether to go on after this event: refused credentials and other final refusals end the command, and so does a
-    /// server that is not trusted before the first registration. Later that may be a hotel's portal.
+    /// Whether to go on after this event: refused credentials and other final refusals end the command, unless another flow
+    /// is registered, and so does a server that is not trusted before the first registration. Later that may be a hotel's
+    /// portal.
     ///
     /// # Errors
     /// The failure that the command ends with.
     pub fn after(&mut self, event: &Event) -> Result<(), crate::failure::Failure> {
         match event {
-            Event::Registration { state: RegistrationState::Registered { .. }, .. } => {
-                self.was_registered = true
+            Event::Registration { reg_id, state } => {
+                match state {
+                    RegistrationState::Registered { .. } => {
+                        self.was_registered = true;
+                        self.registered.insert(*reg_id);
+                    }
+                    RegistrationState::Refreshing => {}
+                    _ => drop(self.registered.remove(reg_id)),
+                }
+                if let RegistrationState::Failed { why, status, retry_in: None } = state
+                    && self.registered.is_empty()
+                {
+                    return Err(ending::registration(why, *status));
+                }
             }
-            Event::Registration {
-                state: RegistrationState::Failed { why, status, retry_in: None }, ..
-            } => {
-                return Err(ending::registration(why, *status));
+            Event::Connection { reg_id, state: ConnectionState::Lost { .. } } => {
+                self.registered.remove(reg_id);
             }
             Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. }
                 if !self.was_registered && tell::refused(why).is_some() =>
@@ -103,5 +117,42 @@ impl Standing {
             _ => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aldis::{Gruus, LostReason, RegistrationFailure};
+
+    fn registration(reg_id: u32, state: RegistrationState) -> Event {
+        Event::Registration { reg_id, state }
+    }
+
+    fn registered(reg_id: u32) -> Event {
+        let state = RegistrationState::Registered {
+            expires_in: std::time::Duration::from_secs(3600),
+            contact: "sip:a@192.0.2.1".parse().unwrap(),
+            outbound: true,
+            gruus: Gruus::default(),
+        };
+        registration(reg_id, state)
+    }
+
+    fn forbidden(reg_id: u32) -> Event {
+        let why = RegistrationFailure::Forbidden { reason: "no".into() };
+        registration(reg_id, RegistrationState::Failed { why, status: None, retry_in: None })
+    }
+
+    #[test]
+    fn a_flow_that_is_refused_ends_nothing_while_another_is_registered() {
+        let mut standing = Standing::default();
+        assert!(standing.after(&registered(1)).is_ok());
+        assert!(standing.after(&forbidden(2)).is_ok());
+        let lost =
+            Event::Connection { reg_id: 1, state: ConnectionState::Lost { why: LostReason::ClosedByServer } };
+        assert!(standing.after(&lost).is_ok());
+        assert!(standing.after(&forbidden(2)).is_err());
+        assert!(Standing::default().after(&forbidden(1)).is_err());
     }
 }
