@@ -43,7 +43,7 @@ const SHUTDOWN_WITHIN: Duration = Duration::from_secs(4);
 const HEAD_START: Duration = Duration::from_secs(2);
 /// Whoever is called so much later than he asked for has slept, and a connection may have gone in silence.
 const SLEPT: Duration = Duration::from_secs(5);
-/// A connection that brought something so shortly ago is not doubted when the app comes to the front.
+/// A connection that brought something so shortly ago is not doubted when the app comes to the front, or a message leaves.
 const FRESH: Duration = Duration::from_secs(10);
 /// A connection that answers no pings and brought nothing for so long has lost its place in a NAT, if there is one (RFC 5382
 /// asks for two hours and few give it): after a sleep only a REGISTER can tell.

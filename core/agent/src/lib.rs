@@ -9,6 +9,13 @@
 //!
 //! Time and randomness are arguments, so that the same calls give the same outputs.
 //!
+//! An account has one to four *flows* (RFC 5626): each has a reg-id, a registration with its own Call-ID, and connections that
+//! come and go. The first flow registers, the others follow once it is known that the registrar speaks outbound. A message
+//! leaves on any flow that is registered; if the connection is lost before the answer came, it leaves on another with the same
+//! Message-ID, Call-ID and From tag. A new connection takes the place of an old one only once it is registered. What each call
+//! of an app's life costs, and within what time it is known, stands at the call: [`Agent::network_changed`],
+//! [`Agent::enter_background`], [`Agent::enter_foreground`], [`Agent::wake`], [`Agent::handle_sleep`], [`Agent::shut_down`].
+//!
 //! ```
 //! use aldis_agent::{Account, Agent, Now, Output};
 //! use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Which flows there are to be, when they connect, and what leaves over them.
 
 use super::slot::{Link, Slot, Up};
-use super::{Agent, Connect, HEAD_START, IDLE, Output};
+use super::{Agent, Connect, FRESH, HEAD_START, IDLE, Output};
 use crate::event::{ConnectionChange, FlowId, MessageFailure, RegistrationChange, UnknownReason};
 use crate::keepalive::PING;
 use crate::time::{Deadline, Now, Reason};
@@ -249,13 +249,26 @@ impl Agent {
             return;
         }
         let Some((index, id, local)) = self.carrier() else { return };
+        let mut sent = false;
         while let Some(message) = self.outbox.next_ready(now) {
+            sent = true;
             if self.outbox.is_first(&message) {
                 self.is_leaving(message);
             }
             self.send_request(now, index, id, local, message);
         }
         self.ask_to_leave();
+        // A connection that has been quiet may be gone without notice. A ping beside the message finds that out in 10 s, long
+        // before the message is given up, which then leaves on another one.
+        if sent
+            && let Some(up) = self.slots.get_mut(index).and_then(|slot| slot.ups_mut().find(|up| up.id == id))
+            && up.alive.expects_pongs()
+            && !up.alive.is_in_doubt()
+            && up.heard_at + FRESH <= now.mono
+        {
+            up.alive.ping(now, &mut self.random);
+            self.outputs.push_back(Output::Transmit(id, Bytes::from_static(PING)));
+        }
     }
 
     /// Closes a connection whose place another one has taken, once its answers have come. One that brought nothing since it was

@@ -443,3 +443,27 @@ fn gruus_are_kept_while_the_registration_lasts_rt_01_rt_02_rt_03_rt_04() {
     rig.lose();
     assert_eq!(rig.agent.gruus(), None);
 }
+
+#[test]
+fn a_message_on_a_connection_that_went_silent_leaves_on_another_after_10_s_msg_15_out_18() {
+    let mut rig = registered();
+    rig.pass(seconds(30));
+    rig.send(BOB, "hello");
+    let message = rig.sent();
+    assert_eq!(rig.sent_bytes().unwrap(), "\r\n\r\n", "whether anybody is there");
+    rig.pass(seconds(11));
+    rig.connect();
+    let register = rig.sent();
+    rig.accept(&register, &[OUTBOUND]);
+    let again = rig.sent();
+    assert_eq!(again.value(Header::AldisMessageId), message.value(Header::AldisMessageId));
+}
+
+#[test]
+fn a_message_on_a_connection_that_was_just_heard_costs_no_ping() {
+    let mut rig = registered();
+    rig.pass(seconds(9));
+    rig.send(BOB, "hello");
+    rig.sent();
+    rig.assert_silent();
+}
