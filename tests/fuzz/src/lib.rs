@@ -4,7 +4,9 @@
 //! Nothing here panics unless the wire layer is wrong: what is read is printed, and what is printed is read as it was.
 
 use aldis_sip::auth::{AuthenticationInfo, Challenge, Credentials, DeclaredAlgorithm};
+use aldis_sip::body::composing::IsComposing;
 use aldis_sip::body::cpim::Cpim;
+use aldis_sip::body::imdn::{Imdn, Status};
 use aldis_sip::body::{Disposition, MediaType, Multipart, decode_content, decode_text, decode_transfer};
 use aldis_sip::fields::{self, FieldValue};
 use aldis_sip::{
@@ -268,4 +270,16 @@ pub fn cpim(data: &[u8]) {
         let _ = (header.value(), header.parameter("lang"), header.address());
     }
     assert_eq!(Cpim::parse(&read.to_bytes().into()), Ok(read));
+}
+
+/// A receipt or a status of typing: what is read is written so that it is read as it was.
+pub fn xml(data: &[u8]) {
+    if let Ok(read) = Imdn::parse(data)
+        && read.status != Status::Other
+    {
+        assert_eq!(Imdn::parse(read.to_xml().as_bytes()), Ok(read));
+    }
+    if let Ok(read) = IsComposing::parse(data) {
+        assert_eq!(IsComposing::parse(read.to_xml().as_bytes()), Ok(read));
+    }
 }
