@@ -544,3 +544,20 @@ fn files_that_hold_nothing_to_show_end_with_2() {
         assert!(text(&output.stdout).contains("Aldis Test Root"), "the others are shown all the same");
     }
 }
+
+#[test]
+fn every_code_is_listed_with_its_meaning() {
+    let world = World::new();
+    let output = world.aldis(&["trust", "codes", "--json"]);
+    let listed: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let expected: Vec<&str> = aldis_trust::Code::ALL.iter().map(|code| code.as_str()).collect();
+    let found: Vec<&str> = listed.iter().map(|line| line["code"].as_str().unwrap()).collect();
+    assert_eq!(found, expected);
+    let words = text(&world.aldis(&["trust", "codes"]).stdout);
+    assert!(words.lines().all(|line| line.chars().count() <= 80), "{words}");
+    for line in &listed {
+        assert!(line["meaning"].as_str().unwrap().ends_with('.') && line["who"].is_string(), "{line}");
+        assert!(words.contains(line["code"].as_str().unwrap()), "{line}");
+    }
+}

@@ -25,6 +25,8 @@ pub(crate) enum What {
     Batch(Batch),
     /// Shows certificates and revocation lists as a person reads them; judges nothing
     Show(Show),
+    /// Lists every code that a judgement can give, with what it means
+    Codes(Codes),
 }
 
 const BATCH_HELP: &str = "\
@@ -106,6 +108,14 @@ pub(crate) struct Show {
     pub json: bool,
 }
 
+/// `aldis trust codes`.
+#[derive(Debug, Args)]
+pub(crate) struct Codes {
+    /// One JSON object for each code
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// By which rule names match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Profile {
@@ -121,6 +131,7 @@ impl Trust {
         match &self.what {
             What::Check(args) => args.json,
             What::Show(args) => args.json,
+            What::Codes(args) => args.json,
             What::Batch(_) => true,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod batch;
 mod check;
+mod codes;
 mod files;
 mod question;
 mod show;
@@ -21,5 +22,6 @@ pub(crate) fn run(args: &Trust, out: &mut Output) -> Outcome {
         What::Check(args) => check::run(args, out),
         What::Batch(_) => batch::run(),
         What::Show(args) => show::run(args, out),
+        What::Codes(args) => codes::run(args, out),
     }
 }

@@ -158,7 +158,8 @@ pub(crate) fn who(who: Who) -> &'static str {
     }
 }
 
-fn stage(stage: Stage) -> &'static str {
+/// A step of the judgement, in words.
+pub(super) fn stage(stage: Stage) -> &'static str {
     match stage {
         Stage::Parse => "reading the certificates",
         Stage::Path => "the way to a trusted root",
