@@ -101,12 +101,34 @@ pub(crate) struct Demo {
     pub verbose: u8,
 }
 
+/// What can be subscribed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Package {
+    /// The messages that wait in the account's mailbox (RFC 3842).
+    MessageSummary,
+    /// What the registrar does with the account's registrations (RFC 3680).
+    Reg,
+}
+
+impl From<Package> for aldis::Package {
+    fn from(package: Package) -> Self {
+        match package {
+            Package::MessageSummary => aldis::Package::MessageSummary,
+            Package::Reg => aldis::Package::Registration,
+        }
+    }
+}
+
 /// `aldis register`.
 #[derive(Debug, Args)]
 pub(crate) struct Register {
     /// End after the first outcome, unregistering
     #[arg(long)]
     pub once: bool,
+    /// Be told what waits in the mailbox (message-summary), or what the registrar does with the registrations (reg);
+    /// repeatable
+    #[arg(long, value_enum, value_name = "PACKAGE")]
+    pub subscribe: Vec<Package>,
     /// The account.
     #[command(flatten)]
     pub account: Account,
@@ -147,6 +169,10 @@ pub(crate) struct Listen {
     /// Answer each message with its own text
     #[arg(long)]
     pub echo: bool,
+    /// Be told what waits in the mailbox (message-summary), or what the registrar does with the registrations (reg);
+    /// repeatable
+    #[arg(long, value_enum, value_name = "PACKAGE")]
+    pub subscribe: Vec<Package>,
     /// The account.
     #[command(flatten)]
     pub account: Account,
@@ -383,6 +409,8 @@ mod tests {
              --level strict --allow-wildcard --min-tls 1.3 --require-pq --expires 60 --instance u --flows 2 \
              --store none --json --trace t --trace-bodies -v --timeout 5 --config f --use n",
             "register --add-roots a --add-roots b --system-roots --pkcs12 f",
+            "register --subscribe message-summary --subscribe reg",
+            "listen --subscribe message-summary",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -406,6 +434,7 @@ mod tests {
             "register --min-tls 1.1",
             "register --password secret",
             "register --expires 0",
+            "listen --subscribe presence",
             "register --timeout 0",
             "completions nosuchshell",
             "frobnicate",

@@ -86,7 +86,7 @@ fn subscription(state: &SubscriptionState) -> Value {
             json!({"state": if *pending { "pending" } else { "active" }})
         }
         SubscriptionState::Ended { reason, retry_in } => {
-            json!({"state": "ended", "why": reason, "retry_in": retry_in.map(|wait| wait.as_secs_f64())})
+            json!({"state": "ended", "why": reason, "retry_in": retry_in.map(seconds)})
         }
     }
 }
@@ -260,7 +260,37 @@ mod tests {
 
     #[test]
     fn the_event_stands_first_and_states_are_the_contracts() {
+        let body = b"Messages-Waiting: yes\r\nMessage-Account: sip:a@b.test\r\nVoice-Message: 2/8 (0/1)\r\n";
+        let subscription = |state| Event::Subscription { package: aldis::Package::Registration, state };
         for (given, expected) in [
+            (
+                Event::MessagesWaiting(aldis::MessageSummary::parse(body).unwrap()),
+                r#"{"event":"messages-waiting","waiting":true,"mailbox":"sip:a@b.test","counts":{"Voice-Message":{"new":2,"old":8,"new_urgent":0,"old_urgent":1}}}"#,
+            ),
+            (
+                subscription(SubscriptionState::Active { pending: false }),
+                r#"{"event":"subscription","package":"reg","state":"active"}"#,
+            ),
+            (
+                subscription(SubscriptionState::Ended { reason: "noresource".into(), retry_in: None }),
+                r#"{"event":"subscription","package":"reg","state":"ended","why":"noresource","retry_in":null}"#,
+            ),
+            (
+                Event::Push {
+                    reg_id: 1,
+                    state: PushState::Active { refresh_before: Some(Duration::from_secs(120)) },
+                },
+                r#"{"event":"push","state":"active","refresh_before":120,"flow":1}"#,
+            ),
+            (
+                Event::TokenNeeded {
+                    realm: "r".into(),
+                    authorization_server: "https://a.test".into(),
+                    scope: None,
+                    refused: false,
+                },
+                r#"{"event":"token-needed","realm":"r","authorization_server":"https://a.test","scope":null,"refused":false}"#,
+            ),
             (
                 Event::Registration {
                     state: RegistrationState::Registered {

@@ -24,6 +24,7 @@ pub(crate) async fn run(args: &args::Listen, out: &mut Output) -> Outcome {
     }
     let mut session = Session::start(ready.config, Steps::AreProgress, out)?;
     session.phone.register();
+    args.subscribe.iter().for_each(|package| session.phone.subscribe((*package).into()));
     let mut listening =
         Listening { left: args.count, echo: args.echo, timeout: ready.timeout, ..Listening::default() };
     let outcome = listening.run(&mut session).await;

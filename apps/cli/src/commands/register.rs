@@ -25,6 +25,7 @@ pub(crate) async fn run(args: &args::Register, out: &mut Output) -> Outcome {
     let deadline = args.once.then(|| Instant::now() + ready.timeout);
     let mut session = Session::start(ready.config, Steps::AreResults, out)?;
     session.phone.register();
+    args.subscribe.iter().for_each(|package| session.phone.subscribe((*package).into()));
     let outcome = match deadline {
         Some(deadline) => once(&mut session, deadline).await,
         None => stay_registered(&mut session).await,
