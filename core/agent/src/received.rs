@@ -39,8 +39,16 @@ pub struct ReceivedMessage {
 }
 
 impl ReceivedMessage {
-    /// What a receipt for it needs to say; `None` if its sender asks for none, or gave it nothing to be named by.
+    /// What a receipt for it needs to say; `None` if its sender asks for none, or gave it nothing to be named by. A message
+    /// that was signed or encrypted gets none either: its receipt would need the same protection (IMDN-09).
     pub fn receipt_for(&self) -> Option<ReceiptFor> {
+        let kind = self.content_type.to_ascii_lowercase();
+        if ["multipart/signed", "multipart/encrypted", "application/pkcs7"]
+            .iter()
+            .any(|it| kind.starts_with(it))
+        {
+            return None;
+        }
         let envelope = self.envelope.as_deref().filter(|envelope| envelope.receipts.any())?;
         Some(ReceiptFor {
             from: self.from.clone(),

@@ -215,3 +215,14 @@ fn a_receipt_refused_as_cpim_is_not_tried_in_another_form() {
     rig.reply(&receipt, 415, &[]);
     rig.assert_silent();
 }
+
+#[test]
+fn a_signed_message_gets_no_receipt_that_is_not_signed_imdn_09() {
+    let mut rig = Rig::registered();
+    let signed = "Content-Type: multipart/signed;boundary=b\r\n\r\n--b\r\n\r\nhello\r\n--b\r\n\
+        Content-Type: application/pkcs7-signature\r\nContent-Disposition: attachment;handling=optional\r\n\r\nx\r\n--b--\r\n";
+    come(&mut rig, "z9hG4bK9", &format!("{ASKING}\r\n{signed}"));
+    let (_, message) = rig.received().remove(0);
+    assert_eq!(message.content.text().as_deref(), Some("hello"));
+    assert!(message.receipt_for().is_none());
+}
