@@ -402,8 +402,10 @@ impl Agent {
 
     /// The connection is gone.
     pub fn handle_closed(&mut self, now: Now, id: FlowId, why: LostReason) {
+        // First, so that no ping goes to what is gone.
+        let was_up = self.gone(now, id, why);
         self.notice(now);
-        if self.gone(now, id, why) {
+        if was_up {
             self.advance(now);
         } else {
             // It came up and went before we heard of it.

@@ -1,6 +1,7 @@
 //! What can happen at the server.
 
 use crate::digest::AuthRefusal;
+#[cfg(feature = "tls")]
 use crate::tls::TlsFacts;
 use aldis_sip::auth::{Algorithm, Qop};
 use aldis_sip::{Message, StatusCode};
@@ -55,6 +56,7 @@ pub enum What {
         alpn: Vec<Vec<u8>>,
     },
     /// The TLS handshake is complete.
+    #[cfg(feature = "tls")]
     Handshake(TlsFacts),
     /// The TLS handshake failed.
     HandshakeFailed {
@@ -127,6 +129,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    #[cfg(feature = "tls")]
     pub(crate) fn sent(raw: Bytes) -> Traffic {
         let message = Message::parse(raw.clone()).ok().map(|(message, _)| message);
         Traffic { raw, message }
@@ -219,6 +222,7 @@ impl fmt::Display for Entry {
             What::ClientHello { server_name, .. } => {
                 write!(f, "ClientHello for {}", server_name.as_deref().unwrap_or("no name"))
             }
+            #[cfg(feature = "tls")]
             What::Handshake(facts) => {
                 let group = facts.group.as_deref().unwrap_or("no group");
                 write!(f, "TLS {} {} {group}", facts.version, facts.suite)

@@ -6,7 +6,7 @@
 //! format alone ([`aldis_sip`]) is shared with it.
 //!
 //! [`Machine`] is all of it without sockets, clock and randomness, for simulations; [`Registrar`] carries its bytes over
-//! TLS.
+//! TLS, with the feature `tls`, which is on by default.
 //!
 //! ```
 //! use aldis_registrar::{Options, Registrar};
@@ -21,16 +21,21 @@
 //! ```
 
 mod bindings;
+#[cfg(feature = "tls")]
 mod connection;
+#[cfg(feature = "tls")]
 mod core;
 mod digest;
 mod entry;
 mod extensions;
 mod faults;
 mod gruu;
+#[cfg(feature = "tls")]
 mod impostor;
 mod links;
+#[cfg(feature = "tls")]
 mod listener;
+#[cfg(feature = "tls")]
 mod log;
 mod machine;
 mod now;
@@ -40,25 +45,31 @@ mod outgoing;
 mod register;
 mod requests;
 mod routing;
+#[cfg(feature = "tls")]
 mod server;
 mod subscriptions;
 mod tape;
+#[cfg(feature = "tls")]
 mod tls;
 mod transactions;
 mod wire;
 
+#[cfg(feature = "tls")]
 pub use aldis_pki as pki;
 pub use bindings::Binding;
 pub use digest::AuthRefusal;
 pub use entry::{ClosedBy, ConnectionId, Entry, TimedOut, Traffic, What};
 pub use extensions::{Edge, Grant};
 pub use faults::{Fault, Requests, Times};
+#[cfg(feature = "tls")]
 pub use impostor::Impostor;
 pub use links::{Close, Output, PONG};
 pub use machine::Machine;
 pub use now::Now;
 pub use options::{MessageChallenge, Offline, Options};
 pub use outgoing::{Outgoing, SentRequest};
+#[cfg(feature = "tls")]
 pub use server::Registrar;
 pub use subscriptions::{Ending, Package};
+#[cfg(feature = "tls")]
 pub use tls::{ServerCertificate, TlsFacts, TlsVersions};

@@ -221,6 +221,20 @@ impl Machine {
         self.bindings.of(user, now.mono)
     }
 
+    /// As a server that is started anew: connections and transactions are gone. Bindings go with their connections, unless
+    /// the options keep them; nonces and stored messages stay.
+    pub fn restart(&mut self, now: Now) {
+        for id in self.links.ids() {
+            self.closed(now, id);
+        }
+        self.forks.clear();
+        self.branches.clear();
+        self.delivering.clear();
+        self.timers.clear();
+        self.servers = Servers::default();
+        self.subscriptions = Subscriptions::default();
+    }
+
     /// Forgets all bindings, as a server does that keeps them in memory and is started anew.
     pub fn forget_bindings(&mut self) {
         self.bindings = Bindings::default();

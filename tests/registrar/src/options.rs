@@ -1,6 +1,7 @@
 //! How a registrar is to be.
 
 use crate::extensions::{Bearer, Edge, Grant, Push};
+#[cfg(feature = "tls")]
 use crate::tls::{ServerCertificate, TlsVersions};
 use aldis_sip::Secret;
 use aldis_sip::auth::{Algorithm, Qop};
@@ -12,12 +13,16 @@ pub(crate) const MAX_STORED: usize = 1000;
 /// Most bindings of one user.
 pub(crate) const MAX_BINDINGS: usize = 64;
 /// Most connections at a time unless the options say otherwise; more are closed at once.
+#[cfg(feature = "tls")]
 const MAX_CONNECTIONS: usize = 4096;
 /// Most messages waiting to be written to one connection; beyond it the connection closes.
+#[cfg(feature = "tls")]
 pub(crate) const MAX_QUEUE: usize = 16_384;
 /// Time for the TLS handshake.
+#[cfg(feature = "tls")]
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for writing one message.
+#[cfg(feature = "tls")]
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How a registrar is to be; every setting has a default.
@@ -42,10 +47,15 @@ pub struct Options {
     pub(crate) offline: Offline,
     pub(crate) keep_bindings: bool,
     pub(crate) every_flow: bool,
+    #[cfg(feature = "tls")]
     pub(crate) certificate: Option<ServerCertificate>,
+    #[cfg(feature = "tls")]
     pub(crate) versions: TlsVersions,
+    #[cfg(feature = "tls")]
     pub(crate) post_quantum: bool,
+    #[cfg(feature = "tls")]
     pub(crate) port: u16,
+    #[cfg(feature = "tls")]
     pub(crate) edges: usize,
     pub(crate) grant: Grant,
     pub(crate) edge: Edge,
@@ -55,6 +65,7 @@ pub struct Options {
     pub(crate) push: Option<Push>,
     pub(crate) bearer: Option<Bearer>,
     pub(crate) subscriptions: bool,
+    #[cfg(feature = "tls")]
     pub(crate) max_connections: usize,
 }
 
@@ -101,10 +112,15 @@ impl Options {
             offline: Offline::Unavailable,
             keep_bindings: false,
             every_flow: false,
+            #[cfg(feature = "tls")]
             certificate: None,
+            #[cfg(feature = "tls")]
             versions: TlsVersions::Both,
+            #[cfg(feature = "tls")]
             post_quantum: true,
+            #[cfg(feature = "tls")]
             port: 0,
+            #[cfg(feature = "tls")]
             edges: 1,
             grant: Grant::Asked,
             edge: Edge::None,
@@ -114,10 +130,12 @@ impl Options {
             push: None,
             bearer: None,
             subscriptions: false,
+            #[cfg(feature = "tls")]
             max_connections: MAX_CONNECTIONS,
         }
     }
 
+    #[cfg(feature = "tls")]
     /// How many connections may be open at a time; more are closed at once. Default: 4096.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
@@ -234,7 +252,11 @@ impl Options {
         self.every_flow = every;
         self
     }
+}
 
+/// What concerns connections.
+#[cfg(feature = "tls")]
+impl Options {
     /// The certificate. Default: one for the domain from a fresh authority, see
     /// [`root_pem`](crate::Registrar::root_pem).
     pub fn certificate(mut self, certificate: ServerCertificate) -> Self {
