@@ -38,6 +38,9 @@ pub(crate) fn event(event: &Event) -> Result<Option<Value>, Failure> {
         Event::Composing { from, active } => {
             object("composing", json!({"from": from.as_str(), "active": active}))
         }
+        Event::Storage(storage) => {
+            object("storage", json!({"why": storage.to_string(), "advice": storage.advice()}))
+        }
         Event::Notify { package, content_type, body } => {
             let mut members = json!({"package": package, "content_type": content_type});
             extend(&mut members, text_or_bytes(std::str::from_utf8(body).ok(), body));
@@ -401,6 +404,7 @@ mod tests {
             received_at: 1_800_000_000,
             claimed_from: None,
             sequence: aldis::Sequence(1),
+            expires_at: None,
             wants: None,
         };
         assert_eq!(

@@ -5,7 +5,8 @@ use crate::output::{Output, Style, To};
 use crate::signals::Interrupts;
 use crate::tell::Told;
 use crate::{json, tell};
-use aldis::{Config, ConnectionState, Event, Phone, RegistrationState};
+use aldis::store::StoreError;
+use aldis::{Config, ConnectionState, Event, Phone, RegistrationState, StartError};
 use tokio::time::Instant;
 
 /// Where the steps on the way are shown.
@@ -56,7 +57,10 @@ impl<'o> Session<'o> {
     pub fn start(config: Config, steps: Steps, out: &'o mut Output) -> Result<Self, Failure> {
         let internal = |error: &dyn std::fmt::Display| Failure::new(Exit::Internal, error);
         let interrupts = Interrupts::catch().map_err(|error| internal(&error))?;
-        let phone = Phone::start(config).map_err(|error| internal(&error))?;
+        let phone = Phone::start(config).map_err(|error| match error {
+            StartError::Storage(_) => Failure::new(Exit::Storage, &error),
+            error => internal(&error),
+        })?;
         Ok(Session {
             phone,
             words: None,
@@ -102,6 +106,10 @@ impl<'o> Session<'o> {
             trouble(&text, self.steps, self.out)?;
         }
         let text = show(&event, self.words.as_ref(), self.steps, self.out)?;
+        if let Event::Message(message) = &event {
+            // It has been shown.
+            self.phone.acknowledge([message.sequence]).await.map_err(|error| storage(&error))?;
+        }
         self.was_registered |=
             matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. });
         match &event {
@@ -133,6 +141,10 @@ impl<'o> Session<'o> {
                 if shown.is_ok() && is_news(&event) {
                     shown = show(&event, words.as_ref(), steps, out)
                         .and_then(|text| text.map_or(Ok(()), |text| trouble(&text, steps, out)));
+                    if let (Ok(()), Event::Message(message)) = (&shown, &event) {
+                        // What cannot be acknowledged any more comes again.
+                        let _ = phone.acknowledge([message.sequence]).await;
+                    }
                 }
             }
         };
@@ -142,6 +154,16 @@ impl<'o> Session<'o> {
         }
         shown
     }
+}
+
+/// The store failed.
+pub(crate) fn storage(error: &StoreError) -> Failure {
+    Failure::new(Exit::Storage, format_args!("{}. {}", sentence(&error.to_string()), error.advice()))
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// Shows an event; a trouble is given back as words.

@@ -36,6 +36,9 @@ pub(crate) fn event(event: &Event) -> Option<Told> {
             Some(Told::Step(format!("{} is writing …", line(from.as_str()))))
         }
         Event::Composing { active: false, .. } => None,
+        Event::Storage(storage) => {
+            Some(Told::Trouble(format!("{}. {}", line(&storage.to_string()), storage.advice())))
+        }
         Event::Notify { package, body, .. } => {
             let body = printable::lines(&String::from_utf8_lossy(body)).trim_end().replace('\n', "\n  ");
             Some(Told::Result(format!("notified of {}:\n  {body}", line(package))))
@@ -264,6 +267,7 @@ mod tests {
             received_at: 1_800_000_000,
             claimed_from: None,
             sequence: aldis::Sequence(1),
+            expires_at: None,
             wants: None,
         })
     }

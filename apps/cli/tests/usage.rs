@@ -95,13 +95,6 @@ fn values_that_are_none_name_their_option() {
 }
 
 #[test]
-fn what_this_version_lacks_is_refused_and_never_ignored() {
-    for arguments in [&["register", "--store", "x"][..], &["send", "bob", "hello", "--queue"]] {
-        refused_for_alice(arguments, "this version");
-    }
-}
-
-#[test]
 fn roots_that_cannot_be_read_are_named_with_the_reason() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("empty.pem"), "").unwrap();

@@ -5,6 +5,7 @@ use crate::{
     RegistrationFailure, SubscriptionState, Trouble, UnknownReason, Verdict,
 };
 use aldis::net::Origin;
+use aldis::store::Sequence;
 use std::fmt;
 use std::time::Duration;
 
@@ -45,6 +46,13 @@ pub enum Event {
         from: String,
         /// Whether he is writing now.
         active: bool,
+    },
+    /// The message store needs attention: something could not be stored, or the file was damaged.
+    Storage {
+        /// What happened.
+        explanation: String,
+        /// What to do.
+        advice: String,
     },
     /// Push on one of the account's flows changed, or was asked for.
     Push {
@@ -282,20 +290,22 @@ pub(crate) fn is_state(event: &Event) -> bool {
         | Event::Push { .. }
         | Event::Subscription { .. }
         | Event::MessagesWaiting { .. } => true,
-        Event::Notify { .. } | Event::TokenNeeded { .. } => false,
+        Event::Notify { .. } | Event::Storage { .. } | Event::TokenNeeded { .. } => false,
     }
 }
 
 /// What an event of the library is here.
 pub(crate) enum Happened {
-    Message(IncomingMessage),
+    Message((Sequence, IncomingMessage)),
     Other(Event),
 }
 
 impl From<aldis::Event> for Happened {
     fn from(event: aldis::Event) -> Self {
         Happened::Other(match event {
-            aldis::Event::Message(message) => return Happened::Message((*message).into()),
+            aldis::Event::Message(message) => {
+                return Happened::Message((message.sequence, (*message).into()));
+            }
             aldis::Event::Connection { reg_id, state } => Event::Connection { state: state.into(), reg_id },
             aldis::Event::Untrusted { verdict, address } => {
                 Event::Untrusted { verdict: Verdict::new(&verdict, address.to_string()) }
@@ -307,6 +317,9 @@ impl From<aldis::Event> for Happened {
                 Event::Outgoing { id: id.to_string(), to: to.to_string(), state: state.into() }
             }
             aldis::Event::Composing { from, active } => Event::Composing { from: from.to_string(), active },
+            aldis::Event::Storage(storage) => {
+                Event::Storage { explanation: storage.to_string(), advice: storage.advice().into() }
+            }
             aldis::Event::Notify { package, content_type, body } => {
                 Event::Notify { package, content_type, body: body.to_vec() }
             }

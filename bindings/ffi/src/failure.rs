@@ -1,6 +1,7 @@
 //! What went wrong, in types that can be asked what to do.
 
 use crate::Verdict;
+use aldis::SendRefused;
 use aldis::net::ConnectFailure;
 use std::fmt;
 use std::time::Duration;
@@ -272,6 +273,14 @@ pub enum SendError {
         /// How many.
         waiting: u64,
     },
+    /// It cannot be kept, and so was not sent.
+    #[error("the message cannot be kept: {explanation}. {advice}")]
+    Storage {
+        /// Why.
+        explanation: String,
+        /// What to do.
+        advice: String,
+    },
     /// The identifier is none of a message.
     #[error("{given:?} is not a message's identifier")]
     Identifier {
@@ -320,6 +329,11 @@ pub enum MessageFailure {
     NotDelivered,
     /// Taken back before any byte was sent.
     Withdrawn,
+    /// Another process that shares the store sent it.
+    Elsewhere {
+        /// What it recorded.
+        explanation: String,
+    },
     /// The time for which it was of use ended before it could be sent.
     Expired,
     /// The registration that it waited for is refused until the app acts.
@@ -451,14 +465,20 @@ impl From<aldis::Trouble> for Trouble {
 
 impl From<aldis::SendError> for SendError {
     fn from(error: aldis::SendError) -> Self {
-        match error {
-            aldis::SendError::Recipient { to } => Self::Recipient { to },
-            aldis::SendError::ContentType(given) => Self::ContentType { given },
-            aldis::SendError::TooLarge { size, limit } => {
+        let refused = match error {
+            aldis::SendError::Storage(error) => {
+                return Self::Storage { explanation: error.to_string(), advice: error.advice().into() };
+            }
+            aldis::SendError::Refused(refused) => refused,
+        };
+        match refused {
+            SendRefused::Recipient { to } => Self::Recipient { to },
+            SendRefused::ContentType(given) => Self::ContentType { given },
+            SendRefused::TooLarge { size, limit } => {
                 Self::TooLarge { size: size as u64, limit: limit as u64 }
             }
-            aldis::SendError::QueueFull(waiting) => Self::QueueFull { waiting: waiting as u64 },
-            aldis::SendError::Stopped => Self::ShutDown,
+            SendRefused::QueueFull(waiting) => Self::QueueFull { waiting: waiting as u64 },
+            SendRefused::Stopped => Self::ShutDown,
         }
     }
 }
@@ -476,6 +496,7 @@ impl From<aldis::MessageFailure> for MessageFailure {
             aldis::MessageFailure::ContentType { accepts, reason } => Self::ContentType { accepts, reason },
             aldis::MessageFailure::NotDelivered => Self::NotDelivered,
             aldis::MessageFailure::Withdrawn => Self::Withdrawn,
+            aldis::MessageFailure::Elsewhere(explanation) => Self::Elsewhere { explanation },
             aldis::MessageFailure::Expired => Self::Expired,
             aldis::MessageFailure::NotRegistered(failure) => Self::NotRegistered { failure: failure.into() },
         }

@@ -71,6 +71,17 @@ impl<T: Clone> Mailbox<T> {
         self.room.notify_one();
     }
 
+    /// The items up to that number, which are still there.
+    pub fn up_to(&self, after: u64) -> Vec<T> {
+        let inner = self.lock();
+        inner
+            .items
+            .iter()
+            .take_while(|(sequence, _)| *sequence <= after)
+            .map(|(_, item)| item.clone())
+            .collect()
+    }
+
     /// Acknowledges everything up to `after` and gives the first item behind it; `None` once the mailbox is closed and
     /// has no more. Dropping the future loses nothing.
     pub async fn next(&self, after: u64) -> Option<(u64, T)> {

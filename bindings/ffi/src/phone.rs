@@ -10,6 +10,7 @@ use crate::{
     StopSignal, runtime,
 };
 use aldis::Outgoing;
+use aldis::store::Sequence;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +32,7 @@ pub struct Phone {
 struct Inner {
     phone: aldis::Phone,
     events: Mailbox<Event>,
-    messages: Mailbox<IncomingMessage>,
+    messages: Mailbox<(Sequence, IncomingMessage)>,
     waiting: Mutex<Waiting>,
 }
 
@@ -64,7 +65,7 @@ impl Phone {
         let runtime = runtime::handle()?;
         let phone = {
             let _inside = runtime.enter();
-            aldis::Phone::start(config)?
+            aldis::Phone::start(config.acknowledge_explicitly())?
         };
         let inner = Arc::new(Inner {
             phone,
@@ -238,10 +239,17 @@ impl Phone {
         Some(SequencedEvent { sequence, event })
     }
 
-    /// Acknowledges the messages up to that number and waits for the next, as [`Phone::next_event`] does.
+    /// Acknowledges the messages up to that number and waits for the next, as [`Phone::next_event`] does. With a file for a
+    /// store that is durable: what was acknowledged does not come again after a restart, and what was not does.
     #[uniffi::method(default(until = None))]
     pub async fn next_message(&self, after: u64, until: Option<Arc<StopSignal>>) -> Option<SequencedMessage> {
-        let (sequence, incoming) =
+        let handled: Vec<Sequence> =
+            self.inner.messages.up_to(after).into_iter().map(|(sequence, _)| sequence).collect();
+        // If it fails they come again after a restart, and an event tells of the store.
+        if !handled.is_empty() && self.inner.phone.acknowledge(handled).await.is_err() {
+            tracing::debug!("messages could not be acknowledged");
+        }
+        let (sequence, (_, incoming)) =
             unless_stopped(until.as_deref(), self.inner.messages.next(after)).await??;
         Some(SequencedMessage { sequence, incoming })
     }
@@ -316,6 +324,7 @@ impl Inner {
             Event::Untrusted { .. }
             | Event::Outgoing { .. }
             | Event::Composing { .. }
+            | Event::Storage { .. }
             | Event::Notify { .. }
             | Event::Push { .. }
             | Event::TokenNeeded { .. }

@@ -103,6 +103,12 @@ pub enum StartError {
         /// The system's words.
         explanation: String,
     },
+    /// The message store cannot be opened.
+    #[error("{explanation}")]
+    Storage {
+        /// Why, and what to do.
+        explanation: String,
+    },
     /// The system gives no threads or timers.
     #[error("the system gives no threads: {explanation}")]
     Runtime {
@@ -140,6 +146,8 @@ impl From<aldis::StartError> for StartError {
         match error {
             aldis::StartError::NoRuntime => Self::Runtime { explanation: error.to_string() },
             aldis::StartError::Random(explanation) => Self::Random { explanation },
+            aldis::StartError::Storage(_) => Self::Storage { explanation: error.to_string() },
+            aldis::StartError::Thread(explanation) => Self::Runtime { explanation },
         }
     }
 }

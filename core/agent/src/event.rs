@@ -502,6 +502,9 @@ pub enum MessageFailure {
     /// Taken back before any byte was sent.
     #[error("withdrawn before it was sent")]
     Withdrawn,
+    /// Another process that shares the store sent it, and recorded this.
+    #[error("another program sent it, and recorded: {0}")]
+    Elsewhere(String),
     /// The time for which it was of use ended before it could be sent.
     #[error("it could not be sent before the time for which it was of use was over")]
     Expired,

@@ -1,10 +1,12 @@
 //! What a phone needs to know.
 
+use crate::driver::Use;
 use crate::net::{ConnectRequest, Deadlines, Host, Resolver, Revocation, Route, TlsOptions, TlsVersion};
 use crate::policy_file::PolicyFile;
 use crate::trace::Trace;
 use aldis_agent::{Account, InvalidAccount, Timing};
 use aldis_sip::{ReferenceIdentity, Secret, Uri};
+use aldis_store::Limits;
 use aldis_trust::{Anchors, ClientCertificate, Crl, Policy};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +29,16 @@ pub struct Config {
     policy_file: Option<PolicyFile>,
     pub(crate) send_delivery_receipts: bool,
     pub(crate) send_display_receipts: bool,
+    pub(crate) store: StoreChoice,
+    pub(crate) store_use: Use,
+    pub(crate) explicit: bool,
+}
+
+/// Where messages are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum StoreChoice {
+    Memory,
+    File(PathBuf, Limits),
 }
 
 /// Why something cannot be part of a configuration.
@@ -73,6 +85,9 @@ impl Config {
             policy_file: None,
             send_delivery_receipts: true,
             send_display_receipts: false,
+            store: StoreChoice::Memory,
+            store_use: Use::default(),
+            explicit: false,
         })
     }
 
@@ -327,6 +342,33 @@ impl Config {
     /// Refuses challenges that offer nothing but MD5.
     pub fn without_md5(mut self) -> Self {
         self.account = self.account.without_md5();
+        self
+    }
+
+    /// Keeps outbox, inbox and conversations in this file, which is made for its owner alone; each account has one of its own.
+    /// Without it everything lives in memory and ends with the phone.
+    pub fn store_file(mut self, path: impl Into<PathBuf>, limits: Limits) -> Self {
+        self.store = StoreChoice::File(path.into(), limits);
+        self
+    }
+
+    /// Other processes may use the store at the same time, such as an app and its notification extension: what they change
+    /// is looked for every second. (They do no harm to each other without it; they only notice each other later.)
+    pub fn shared_store(mut self) -> Self {
+        self.store_use.shared = true;
+        self
+    }
+
+    /// Sends only what this phone is given: what else waits in the store is left to another, and so are messages that come.
+    pub fn sends_only(mut self) -> Self {
+        self.store_use.sends_only = true;
+        self
+    }
+
+    /// The app says with [`crate::Phone::acknowledge`] which messages it has, instead of [`crate::Phone::next_event`]
+    /// taking them as handled when it is called again.
+    pub fn acknowledge_explicitly(mut self) -> Self {
+        self.explicit = true;
         self
     }
 

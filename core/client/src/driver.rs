@@ -1,28 +1,35 @@
 //! The only caller of the agent: it owns the clock, the connection and the store, and sleeps until one of them, or the
 //! app, has something to say.
 
-mod receipts;
+mod durable;
+mod inbox;
+mod kept;
+mod storing;
 
-use self::receipts::{NO_PLACE, wall_seconds, wants};
+pub(crate) use durable::{Durable, Use};
+
 use crate::config::Config;
-use crate::event::{Connected, ConnectionState, Event, Incoming, Trouble};
+use crate::event::Incoming;
+use crate::event::{Connected, ConnectionState, Event, Trouble};
 use crate::link::{Arrival, Link};
 use crate::net::clock::{Alarm, SleepDetector, mono_now, wall_now};
 use crate::net::{
     ConnectFailure, ConnectRequest, Connection, Fault, Host, NetworkChange, Route, SIPS_PORT, connect,
 };
+use crate::phone::SendError;
 use crate::queue::Queue;
 use crate::trace::{Trace, Tracer};
 use crate::watch::Watch;
 use crate::wires::{Happening, Line, State, Wire, Wires};
 use aldis_agent::{
-    Agent, AnswerWith, BackOffReason, Connect, ConnectionChange, Envelope, Event as AgentEvent, FlowId,
-    LostReason, MessageId, NewMessage, Now, OutgoingState, Output, Package, Push, ReceivedMessage,
-    RegistrationChange, RegistrationFailure, SendRefused, Ticket,
+    Agent, BackOffReason, Connect, ConnectionChange, Envelope, Event as AgentEvent, FlowId, LostReason,
+    MessageId, NewMessage, Now, OutgoingState, Output, Package, Push, ReceivedMessage, RegistrationChange,
+    RegistrationFailure, SendRefused, Ticket,
 };
 use aldis_sip::{Secret, StatusCode, Uri};
-use aldis_store::{Owner, Sequence, Store, StoreError, Stored};
+use aldis_store::{ReceiptRequest, Sequence, StoreError};
 use aldis_trust::{Code, Verdict};
+use durable::Done;
 use futures_util::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -30,9 +37,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-
-/// What a sender is told to wait when its message cannot be stored (MSG-09).
-const BUSY_RETRY: Duration = Duration::from_secs(30);
 
 /// Most of what has come already that is read before somebody is found silent (OUT-18).
 const READ_FIRST: usize = 64;
@@ -60,10 +64,18 @@ pub(crate) enum Command {
     Wake,
     Send {
         message: Box<NewMessage>,
-        taken: oneshot::Sender<Result<MessageId, SendRefused>>,
+        taken: oneshot::Sender<Result<MessageId, SendError>>,
         done: oneshot::Sender<OutgoingState>,
     },
     Withdraw(MessageId),
+    /// Sends a message once more that is done.
+    Again(MessageId, oneshot::Sender<Result<bool, StoreError>>),
+    /// The app has these messages.
+    Acknowledge(Vec<Sequence>, Option<oneshot::Sender<Result<(), StoreError>>>),
+    /// The app reads on, and has room for more messages.
+    MoreMessages,
+    /// The store lets go of its files, or takes them again.
+    Suspend(bool, oneshot::Sender<Result<(), StoreError>>),
     /// The user types to this recipient.
     Composing(String),
     /// The user has seen this message.
@@ -75,9 +87,7 @@ pub(crate) struct Driver {
     agent: Agent,
     /// How the server of each flow is found.
     requests: Vec<ConnectRequest>,
-    store: Box<dyn Store>,
-    /// Whose messages of the outbox are ours.
-    owner: Owner,
+    durable: Durable,
     /// Messages whose receipt came before the answer: that is no news then.
     told: BTreeSet<MessageId>,
     send_delivery_receipts: bool,
@@ -106,6 +116,7 @@ fn now() -> Now {
 enum Wake {
     Command(Option<Command>),
     Wire(FlowId, Happening),
+    Stored(Box<Done>),
     Time,
 }
 
@@ -113,7 +124,7 @@ impl Driver {
     pub fn new(
         config: Config,
         seed: [u8; 32],
-        store: Box<dyn Store>,
+        durable: Durable,
         commands: mpsc::UnboundedReceiver<Command>,
         events: Arc<Queue>,
     ) -> Self {
@@ -121,8 +132,7 @@ impl Driver {
         Driver {
             requests: config.connect_requests(),
             agent: Agent::new(config.account, seed),
-            store,
-            owner: Owner(u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]])),
+            durable,
             told: BTreeSet::new(),
             send_delivery_receipts: config.send_delivery_receipts,
             send_display_receipts: config.send_display_receipts,
@@ -141,8 +151,7 @@ impl Driver {
 
     /// Boxed: a future that holds what it was called with would be twice as large.
     pub async fn run(mut self: Box<Self>) {
-        self.remember_peers();
-        self.offer_stored();
+        self.durable.begin();
         let mut deadline: Option<Duration> = None;
         while !self.agent.is_finished() {
             let wake = self.wake(deadline).await;
@@ -152,8 +161,10 @@ impl Driver {
             match wake {
                 Wake::Command(command) => self.command(command.unwrap_or(Command::ShutDown)),
                 Wake::Wire(id, happening) => self.happened(id, happening),
+                Wake::Stored(done) => self.stored(*done),
                 Wake::Time => {}
             }
+            self.durable.look();
             // Whatever woke us: the device may have slept past the deadline, and the runtime's timer with it.
             if deadline.is_some_and(|at| at <= mono_now()) {
                 self.read_first();
@@ -164,43 +175,23 @@ impl Driver {
             while self.farewells.try_join_next().is_some() {}
         }
         while self.farewells.join_next().await.is_some() {}
+        self.close_store().await;
         // What was commanded too late is told so.
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             if let Command::Send { taken, .. } = command {
-                let _ = taken.send(Err(SendRefused::Stopped));
+                let _ = taken.send(Err(SendRefused::Stopped.into()));
             }
         }
         self.events.close();
     }
 
-    /// Messages that an earlier run stored and the app has not had.
-    fn offer_stored(&mut self) {
-        match self.store.waiting(Sequence(0), aldis_store::MAX_PAGE) {
-            Ok(waiting) => {
-                for (sequence, stored) in waiting {
-                    match Incoming::from_stored(sequence, stored) {
-                        Ok(incoming) => self.hand_up(sequence, incoming),
-                        Err(fault) => tracing::warn!(%fault, "a stored message cannot be read"),
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(%error, "stored messages cannot be read"),
-        }
-    }
-
-    fn hand_up(&mut self, sequence: Sequence, incoming: Incoming) {
-        self.events.push(Event::Message(Box::new(incoming)));
-        if let Err(error) = self.store.acknowledge(&[sequence]) {
-            tracing::warn!(%error, "a message may be shown again after a restart");
-        }
-    }
-
     /// Sleeps until something happens. Nothing is lost when one of the others comes first.
     async fn wake(&mut self, deadline: Option<Duration>) -> Wake {
         let judgement = self.wires.due_in(wall_now()).map(|due| mono_now() + due);
+        let look = self.durable.due();
         let sleep = async {
-            match deadline.into_iter().chain(judgement).min() {
+            match deadline.into_iter().chain(judgement).chain([look]).min() {
                 Some(at) => self.alarm.until(at).await,
                 None => std::future::pending().await,
             }
@@ -208,6 +199,7 @@ impl Driver {
         tokio::select! {
             command = self.commands.recv() => Wake::Command(command),
             (id, happening) = self.wires.next() => Wake::Wire(id, happening),
+            Some(done) = self.durable.next() => Wake::Stored(Box::new(done)),
             () = sleep => Wake::Time,
         }
     }
@@ -271,15 +263,15 @@ impl Driver {
                 // The recipient was looked at before.
                 let _ = self.agent.composing(now, &to);
             }
-            Command::ShutDown => self.agent.shut_down(now),
-            Command::Send { message, taken, done } => {
-                let result = self.agent.send_message(now, *message);
-                if let Ok(id) = &result {
-                    self.waiting.insert(*id, done);
-                }
-                // Whoever asked may have gone; the message goes its way.
-                let _ = taken.send(result);
+            Command::ShutDown => {
+                self.stopping();
+                self.agent.shut_down(now);
             }
+            Command::Send { message, taken, done } => self.hand_over(message, taken, done),
+            Command::Again(id, reply) => self.again(id, reply),
+            Command::Acknowledge(sequences, reply) => self.acknowledge(sequences, reply),
+            Command::MoreMessages => self.more(),
+            Command::Suspend(suspend, reply) => self.suspend(suspend, reply),
         }
     }
 
@@ -409,29 +401,15 @@ impl Driver {
                 Event::Registration { reg_id, state: change }
             }
             AgentEvent::MessageReceived { ticket, message } => return self.received(ticket, *message),
-            AgentEvent::StoreMessage(message) => {
-                if let Err(error) = self.keep(&message) {
-                    tracing::warn!(%error, "a message is kept in memory alone");
-                }
-                return self.agent.message_stored(now(), message.id);
-            }
-            AgentEvent::MessageLeaving { id } => return self.agent.message_may_leave(now(), id),
-            AgentEvent::Outgoing { id, to, state } => {
-                if state.is_final() && self.told.remove(&id) {
-                    return;
-                }
-                if state.is_final()
-                    && let Some(done) = self.waiting.remove(&id)
-                {
-                    // Whoever waited may have gone; the event tells it too.
-                    let _ = done.send(state.clone());
-                }
-                Event::Outgoing { id, to, state }
-            }
+            AgentEvent::StoreMessage(message) => return self.keep(&message),
+            AgentEvent::MessageLeaving { id } => return self.leaving(id),
+            AgentEvent::Outgoing { id, to, state } => return self.outgoing(id, to, state),
             AgentEvent::Composing { from, active } => Event::Composing { from, active },
-            AgentEvent::ReceiptReceived { ticket, receipt } => return self.receipt_received(ticket, receipt),
+            AgentEvent::ReceiptReceived { ticket, receipt } => {
+                return self.receipt_received(ticket, &receipt);
+            }
+            AgentEvent::ReceiptOutgoing { id, state } => return self.receipt_outgoing(id, &state),
             AgentEvent::PeerLearned { peer, facts } => return self.peer_learned(peer, facts),
-            AgentEvent::ReceiptOutgoing { .. } => return,
             AgentEvent::Notify { package, content_type, body } => {
                 Event::Notify { package, content_type, body }
             }
@@ -485,47 +463,38 @@ impl Driver {
         }
     }
 
-    /// A message is answered with 200 once it is stored, and told once.
+    /// A message came.
     fn received(&mut self, ticket: Ticket, message: ReceivedMessage) {
-        let (key, wants) = (key(&message), wants(&message));
+        let received_at = i64::try_from(wall_now().as_secs()).unwrap_or(i64::MAX);
+        let (key, expires_at) = (key(&message), message.expires_at(received_at));
         let envelope = message.envelope.as_deref();
-        let claim = envelope.and_then(|envelope| envelope.claimed_from(&message.from));
-        let mut incoming = Incoming {
-            sequence: NO_PLACE,
-            wants,
-            claimed_from: claim.map(ToString::to_string),
+        let claimed_from =
+            envelope.and_then(|envelope| envelope.claimed_from(&message.from)).map(ToString::to_string);
+        let wants = message.receipt_for().zip(envelope).map(|(about, envelope)| ReceiptRequest {
+            delivered: envelope.receipts.delivery,
+            displayed: envelope.receipts.display,
+            failed: envelope.receipts.failure,
+            date_time: about.date_time,
+            recipient: about.recipient,
+            original_recipient: about.original_recipient,
+            route: about.route,
+        });
+        let sent_at = envelope.and_then(Envelope::sent_at).or(message.date).or(message.content.kept_since);
+        let incoming = aldis_store::Incoming {
+            key,
+            claimed_from,
             id: message.message_id.unwrap_or_else(|| format!("{}-{}", message.call_id, message.cseq)),
-            from: message.from,
+            from: message.from.to_string(),
             display_name: message.display_name,
-            to: message.to,
+            to: message.to.to_string(),
             content_type: message.content_type,
-            body: message.body,
-            sent_at: message
-                .envelope
-                .as_deref()
-                .and_then(Envelope::sent_at)
-                .or(message.date)
-                .or(message.content.kept_since),
-            received_at: wall_seconds(),
+            body: message.body.to_vec(),
+            sent_at,
+            received_at,
+            expires_at,
+            wants,
         };
-        let stored = if self.events.has_room() {
-            self.store.put_incoming(&incoming.to_stored(key))
-        } else {
-            Err(StoreError::Full(0))
-        };
-        match stored {
-            Ok(Stored::New(sequence)) => {
-                self.agent.answer(now(), ticket, AnswerWith::Accept);
-                incoming.sequence = sequence;
-                self.delivered(&incoming);
-                self.hand_up(sequence, incoming);
-            }
-            Ok(Stored::Repeated) => self.agent.answer(now(), ticket, AnswerWith::Accept),
-            Err(error) => {
-                tracing::warn!(%error, "a message was refused; its sender keeps it");
-                self.agent.answer(now(), ticket, AnswerWith::Busy { retry_after: BUSY_RETRY });
-            }
-        }
+        self.came(ticket, incoming);
     }
 }
 

@@ -7,7 +7,7 @@ use aldis_agent::{
 };
 use aldis_sip::body::summary::MessageSummary;
 use aldis_sip::{Fault, ReferenceIdentity, Uri};
-use aldis_store::{ReceiptRequest, Sequence};
+use aldis_store::{ReceiptRequest, Recovered, Sequence, StoreError};
 use aldis_trust::{Finding, Matched, Verdict};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -43,6 +43,8 @@ pub enum Event {
     },
     /// A message came. It is stored and was answered with 200.
     Message(Box<Incoming>),
+    /// The message store needs attention.
+    Storage(Storage),
     /// A message of ours changed.
     Outgoing {
         /// Which one.
@@ -96,6 +98,28 @@ pub enum Event {
         /// The body.
         body: Bytes,
     },
+}
+
+/// What is to be told of the message store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Storage {
+    /// Something could not be stored or read. It is told once, until something succeeds again; a message that came meanwhile
+    /// was refused, so that its sender keeps it.
+    #[error("{0}")]
+    Failed(StoreError),
+    /// The file was damaged when it was opened: it was set aside, and what could be read is in a new one.
+    #[error("the message store was damaged ({}); {} messages could be kept, and the old file is {}", .0.why, .0.messages, .0.set_aside.display())]
+    Recovered(Recovered),
+}
+
+impl Storage {
+    /// What to do, in a sentence for people.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Storage::Failed(error) => error.advice(),
+            Storage::Recovered(_) => "Keep the old file until nothing is missed.",
+        }
+    }
 }
 
 /// The state of the connection.
@@ -169,6 +193,8 @@ impl Trouble {
 /// A message that came.
 #[derive(Clone, Debug)]
 pub struct Incoming {
+    /// Its place in the store, to be acknowledged by ([`crate::Phone::acknowledge`]).
+    pub sequence: Sequence,
     /// The sender's identifier, or one made of Call-ID and CSeq.
     pub id: String,
     /// The sender, as the server passed it on.
@@ -185,10 +211,10 @@ pub struct Incoming {
     pub sent_at: Option<i64>,
     /// When it came, in seconds since 1970.
     pub received_at: i64,
+    /// When it stops being of use, in seconds since 1970, if the sender says so (MSG-11).
+    pub expires_at: Option<i64>,
     /// Who wrote it, as the message itself says, if that is somebody else than the server names: a claim (CPIM-05).
     pub claimed_from: Option<String>,
-    /// Its place in the store; that of later ones is larger.
-    pub sequence: Sequence,
     /// The receipts that its sender wants, if any.
     pub wants: Option<ReceiptRequest>,
 }
@@ -205,24 +231,13 @@ impl Incoming {
         self.wants.as_ref().is_some_and(|wants| wants.displayed)
     }
 
-    pub(crate) fn to_stored(&self, key: String) -> aldis_store::Incoming {
-        aldis_store::Incoming {
-            key,
-            id: self.id.clone(),
-            from: self.from.to_string(),
-            display_name: self.display_name.clone(),
-            to: self.to.to_string(),
-            content_type: self.content_type.clone(),
-            body: self.body.to_vec(),
-            sent_at: self.sent_at,
-            received_at: self.received_at,
-            expires_at: None,
-            wants: self.wants.clone(),
-        }
-    }
-
-    pub(crate) fn from_stored(sequence: Sequence, stored: aldis_store::Incoming) -> Result<Self, Fault> {
+    /// A message as the store has it.
+    ///
+    /// # Errors
+    /// A [`Fault`] if one of its addresses is none, which a damaged file may hold.
+    pub fn from_stored(sequence: Sequence, stored: aldis_store::Incoming) -> Result<Self, Fault> {
         Ok(Incoming {
+            sequence,
             id: stored.id,
             from: Uri::parse(stored.from)?,
             display_name: stored.display_name,
@@ -231,8 +246,8 @@ impl Incoming {
             body: stored.body.into(),
             sent_at: stored.sent_at,
             received_at: stored.received_at,
-            claimed_from: None,
-            sequence,
+            expires_at: stored.expires_at,
+            claimed_from: stored.claimed_from,
             wants: stored.wants,
         })
     }

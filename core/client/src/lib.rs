@@ -35,12 +35,28 @@
 //! # }
 //! ```
 //!
+//! # What is guaranteed of messages
+//!
+//! With [`Config::store_file`]:
+//!
+//! - A message is taken ([`Phone::send`] has returned): it is on disk, and is sent however often the program, the device or
+//!   the connection ends, until it has a final state. That is told when it is on disk too.
+//! - It is sent again when nobody knows whether it arrived, as the same message. Between clients of this library it is shown
+//!   once. Another recipient may show it twice: [`Config::without_resending`] makes such a message
+//!   [`OutgoingState::Unknown`] instead.
+//! - A message came and was answered with 200: it is on disk. It is given to the app until it is acknowledged, at least once;
+//!   the loop above acknowledges it by asking for the next event. A repetition within seven days is answered and not given.
+//! - If the disk fails, the sender is told to keep the message (480), and the app is told why ([`Event::Storage`]).
+//!
+//! Without a file the same holds for as long as the phone lives. What durable means is said in [`store`].
+//!
 //! The map: [`Config`] says who and how, [`Phone`] does it, [`Event`] tells. Whom to trust is [`trust`], how a server is
 //! reached is [`net`]. Inside, a driver task feeds a sans-IO agent; only [`net`] touches sockets.
 
 mod config;
 mod driver;
 mod event;
+mod keeping;
 mod link;
 pub mod net;
 mod phone;
@@ -60,10 +76,11 @@ pub use aldis_sip as sip;
 pub use aldis_sip::body::ExternalBody;
 pub use aldis_sip::body::summary::MessageSummary;
 pub use aldis_sip::{Defect, Domain, InvalidIdentity, ReferenceIdentity, Secret, StatusCode, Uri};
+pub use aldis_store as store;
 pub use aldis_store::{ReceiptRequest, Sequence};
 pub use aldis_trust as trust;
 pub use config::{Config, ConfigError};
-pub use event::{Connected, ConnectionState, Event, Incoming, Trouble};
+pub use event::{Connected, ConnectionState, Event, Incoming, Storage, Trouble};
 pub use phone::{Outgoing, Phone, SendError, StartError};
 pub use policy_file::{PolicyFile, PolicyFileError};
 pub use trace::{Direction, Trace, TraceEntry};

@@ -1,8 +1,9 @@
 //! The phone: commands down, events up.
 
 use crate::config::Config;
-use crate::driver::{Command, Driver};
+use crate::driver::{Command, Driver, Durable};
 use crate::event::{Event, Incoming};
+use crate::keeping;
 use crate::net::NetworkChange;
 use crate::queue::Queue;
 use aldis_agent::{
@@ -11,7 +12,7 @@ use aldis_agent::{
 };
 use aldis_sip::Secret;
 use aldis_sip::body::ExternalBody;
-use aldis_store::MemoryStore;
+use aldis_store::{Keeper, Store, StoreError};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,7 +22,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 #[derive(Debug)]
 pub struct Phone {
     commands: mpsc::UnboundedSender<Command>,
-    events: Arc<Queue>,
+    pub(crate) events: Arc<Queue>,
+    pub(crate) keeper: Keeper,
+    /// The app acknowledges messages itself.
+    pub(crate) explicit: bool,
     finished: watch::Receiver<bool>,
 }
 
@@ -60,7 +64,15 @@ impl Outgoing {
 }
 
 /// Why a message was not taken. Nothing of it was sent or kept.
-pub type SendError = SendRefused;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It cannot be sent.
+    #[error(transparent)]
+    Refused(#[from] SendRefused),
+    /// It cannot be kept, and so was not sent.
+    #[error("the message cannot be kept: {0}")]
+    Storage(StoreError),
+}
 
 /// Why a phone cannot start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,31 +83,55 @@ pub enum StartError {
     /// The system gave no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
+    /// The store cannot be opened.
+    #[error("{}. {}", .0, .0.advice())]
+    Storage(#[from] StoreError),
+    /// The system starts no thread.
+    #[error("the system starts no thread: {0}")]
+    Thread(String),
 }
 
 impl Phone {
-    /// Starts the phone's task on the runtime that this is called in. It connects when there is something to do.
+    /// Starts the phone's task on the runtime that this is called in. It connects when there is something to do. With
+    /// [`Config::store_file`] it opens the file, which may take the time of a few disk accesses.
     ///
     /// # Errors
     /// [`StartError`].
     pub fn start(config: Config) -> Result<Self, StartError> {
+        let events = Arc::new(Queue::default());
+        let store = keeping::open(config.store.clone(), &events)?;
+        Self::run(config, store, events)
+    }
+
+    /// Starts a phone over a store of the app's own.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start_with_store(config: Config, store: Box<dyn Store>) -> Result<Self, StartError> {
+        Self::run(config, store, Arc::new(Queue::default()))
+    }
+
+    fn run(config: Config, store: Box<dyn Store>, events: Arc<Queue>) -> Result<Self, StartError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let mut seed = [0u8; 32];
         getrandom::fill(&mut seed).map_err(|error| StartError::Random(error.to_string()))?;
         let (commands, receiver) = mpsc::unbounded_channel();
         let (finished, finished_receiver) = watch::channel(false);
-        let events = Arc::new(Queue::default());
-        let driver =
-            Box::new(Driver::new(config, seed, Box::new(MemoryStore::default()), receiver, events.clone()));
+        let mut owner = [0u8; 4];
+        getrandom::fill(&mut owner).map_err(|error| StartError::Random(error.to_string()))?;
+        let durable = Durable::start(store, u32::from_ne_bytes(owner), config.store_use)
+            .map_err(|error| StartError::Thread(error.to_string()))?;
+        let (keeper, explicit) = (durable.keeper().clone(), config.explicit);
+        let driver = Box::new(Driver::new(config, seed, durable, receiver, events.clone()));
         runtime.spawn(async move {
             driver.run().await;
             // Nobody may be listening any more.
             let _ = finished.send(true);
         });
-        Ok(Phone { commands, events, finished: finished_receiver })
+        Ok(Phone { commands, events, keeper, explicit, finished: finished_receiver })
     }
 
-    fn command(&self, command: Command) {
+    pub(crate) fn command(&self, command: Command) {
         // After the driver has ended there is nothing left to command.
         let _ = self.commands.send(command);
     }
@@ -170,7 +206,8 @@ impl Phone {
     }
 
     /// The app goes to the background, where the battery counts: keep-alives come at intervals of 672 to 840 s
-    /// ([`Timing::background_ping`](crate::Timing)), unless the server asks for more. Costs nothing.
+    /// ([`Timing::background_ping`](crate::Timing)), unless the server asks for more. Costs nothing. An app that will be suspended calls
+    /// [`Phone::suspend_store`] too.
     pub fn enter_background(&self) {
         self.command(Command::EnterBackground);
     }
@@ -188,7 +225,9 @@ impl Phone {
         self.command(Command::Wake);
     }
 
-    /// Hands a message over. Its states come as [`Event::Outgoing`]; the last one is final.
+    /// Hands a message over, and returns when it is durable: with a file for a store it is sent even if the program or the
+    /// device crashes now, once there is a connection. Its states come as [`Event::Outgoing`]; the last one is final, and told
+    /// when it is durable.
     ///
     /// # Errors
     /// [`SendError`] if it was not taken.
@@ -203,7 +242,7 @@ impl Phone {
     /// [`SendError`] if it was not taken.
     pub async fn send_and_wait(&self, to: &str, message: Outgoing) -> Result<OutgoingState, SendError> {
         let (_, outcome) = self.hand_over(to, message).await?;
-        outcome.await.map_err(|_| SendRefused::Stopped)
+        outcome.await.map_err(|_| SendRefused::Stopped.into())
     }
 
     async fn hand_over(
@@ -216,7 +255,7 @@ impl Phone {
         let (taken, reply) = oneshot::channel();
         let (done, outcome) = oneshot::channel();
         self.command(Command::Send { message: Box::new(message), taken, done });
-        let id = reply.await.map_err(|_| SendRefused::Stopped)??;
+        let id = reply.await.unwrap_or(Err(SendRefused::Stopped.into()))?;
         Ok((id, outcome))
     }
 
@@ -230,7 +269,7 @@ impl Phone {
     /// no message to the same recipient is under way; a recipient that refuses it is told no more.
     ///
     /// # Errors
-    /// [`SendError::Recipient`].
+    /// [`SendRefused::Recipient`].
     pub fn composing(&self, to: &str) -> Result<(), SendError> {
         NewMessage::new(to, "text/plain", "")?;
         self.command(Command::Composing(to.to_owned()));
@@ -246,13 +285,24 @@ impl Phone {
     }
 
     /// The next event; `None` after the phone has shut down. Dropping the future loses nothing.
+    ///
+    /// Asking for the next one says that the messages given before are handled: they are acknowledged, and do not come again
+    /// after a restart. One that was given, and not followed by another call (or by [`Phone::shut_down`]) before a crash, comes
+    /// again. An app with several readers, or which handles messages elsewhere, acknowledges them itself
+    /// ([`Config::acknowledge_explicitly`]).
     pub async fn next_event(&self) -> Option<Event> {
-        self.events.next().await
+        self.acknowledge_given();
+        let event = self.events.next().await;
+        if self.events.wants_more() {
+            self.command(Command::MoreMessages);
+        }
+        event
     }
 
     /// Unregisters, ends what is under way within a few seconds, closes. May be called again; each call returns when
-    /// all has ended.
+    /// all has ended. What was not sent yet goes with a later run, if the store is a file; else it fails.
     pub async fn shut_down(&self) {
+        self.acknowledge_given();
         self.command(Command::ShutDown);
         // An error means that the driver is gone, which is what is waited for.
         let _ = self.finished.clone().wait_for(|finished| *finished).await;

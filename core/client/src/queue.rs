@@ -1,13 +1,16 @@
 //! Events between the driver and the app.
 
 use crate::event::Event;
+use aldis_store::Sequence;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// Events that wait for an app that does not ask. Beyond this the oldest that only tells of a state goes, and further
-/// messages are refused with 480, so that the sender keeps them.
+/// messages wait in the store.
 const MAX_EVENTS: usize = 4096;
+/// With fewer than so many, more messages are read from the store.
+const LOW: usize = 1024;
 
 /// A queue with many readers; each event goes to one of them.
 #[derive(Debug, Default)]
@@ -20,6 +23,10 @@ pub(crate) struct Queue {
 struct Inner {
     events: VecDeque<Event>,
     closed: bool,
+    /// Messages that were given to the app, and not acknowledged since.
+    given: Vec<Sequence>,
+    /// The store holds messages that are not here.
+    behind: bool,
 }
 
 impl Queue {
@@ -31,6 +38,27 @@ impl Queue {
     /// Whether another message fits.
     pub fn has_room(&self) -> bool {
         self.lock().events.len() < MAX_EVENTS
+    }
+
+    /// Whether there is room for a page of messages.
+    pub fn is_low(&self) -> bool {
+        self.lock().events.len() < LOW
+    }
+
+    /// Whether the store holds messages that are not here.
+    pub fn set_behind(&self, behind: bool) {
+        self.lock().behind = behind;
+    }
+
+    /// Whether the store should be asked for more.
+    pub fn wants_more(&self) -> bool {
+        let inner = self.lock();
+        inner.behind && inner.events.len() < LOW
+    }
+
+    /// The messages that were given so far; they are not named again.
+    pub fn take_given(&self) -> Vec<Sequence> {
+        std::mem::take(&mut self.lock().given)
     }
 
     /// Adds an event.
@@ -60,6 +88,9 @@ impl Queue {
             {
                 let mut inner = self.lock();
                 if let Some(event) = inner.events.pop_front() {
+                    if let Event::Message(message) = &event {
+                        inner.given.push(message.sequence);
+                    }
                     if !inner.events.is_empty() {
                         // Another reader may wait, and one notification stands for several events.
                         self.changed.notify_one();
@@ -85,7 +116,7 @@ fn is_state(event: &Event) -> bool {
         | Event::Composing { .. } => true,
         Event::Outgoing { state, .. } => !state.is_final(),
         Event::Push { .. } | Event::Subscription { .. } | Event::MessagesWaiting(_) => true,
-        Event::Message(_) | Event::Notify { .. } | Event::TokenNeeded { .. } => false,
+        Event::Message(_) | Event::Storage(_) | Event::Notify { .. } | Event::TokenNeeded { .. } => false,
     }
 }
 

@@ -1,7 +1,8 @@
 -- Version 2: receipts, what peers can read, and the index of words.
 
-ALTER TABLE messages ADD COLUMN wants TEXT;             -- receipts asked for: letters d, s, f, then lines of the route
+ALTER TABLE messages ADD COLUMN wants TEXT;             -- receipts asked for: letters d, s, f, then what a receipt repeats, a line each
 ALTER TABLE messages ADD COLUMN duties TEXT;            -- incoming: receipts that were sent, letters as above
+ALTER TABLE messages ADD COLUMN claimed_from TEXT;      -- incoming: who wrote it, as the message itself says
 ALTER TABLE messages ADD COLUMN delivered_at INTEGER;
 ALTER TABLE messages ADD COLUMN displayed_at INTEGER;
 

@@ -151,6 +151,7 @@ mod tests {
             id: n.to_string(),
             from: "sip:a@b.test".into(),
             display_name: None,
+            claimed_from: None,
             to: "sip:b@b.test".into(),
             content_type: "text/plain".into(),
             body: Vec::new(),

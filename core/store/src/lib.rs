@@ -12,6 +12,7 @@
 //!     id: "1".into(),
 //!     from: "sip:alice@example.test".into(),
 //!     display_name: None,
+//!     claimed_from: None,
 //!     to: "sip:bob@example.test".into(),
 //!     content_type: "text/plain".into(),
 //!     body: b"hi".to_vec(),

@@ -262,7 +262,12 @@ impl Store for MemoryStore {
     fn set_state(&mut self, id: &str, owner: Owner, state: &State) -> Result<bool, StoreError> {
         self.awake()?;
         let Some(sequence) = self.by_id.get(id).copied() else { return Ok(false) };
-        if self.pending.get(&sequence).is_some_and(|holder| *holder != Some(owner)) {
+        let theirs = match self.pending.get(&sequence) {
+            Some(Some(holder)) => *holder != owner,
+            Some(None) => self.rows.get(&sequence).is_some_and(|row| self.is_taken(&row.peer, owner)),
+            None => false,
+        };
+        if theirs {
             return Ok(false);
         }
         let Some(row) = self.rows.get_mut(&sequence) else { return Ok(false) };
@@ -427,6 +432,10 @@ impl Store for MemoryStore {
             .take(AT_ONCE)
             .collect();
         Ok(old.into_iter().filter(|sequence| self.remove(*sequence)).count())
+    }
+
+    fn is_lasting(&self) -> bool {
+        false
     }
 
     fn changed_elsewhere(&mut self) -> Result<bool, StoreError> {

@@ -21,6 +21,8 @@ pub struct Incoming {
     pub from: String,
     /// The sender's display name, a claim.
     pub display_name: Option<String>,
+    /// Who wrote it, as the message itself says, if that is somebody else: a claim (CPIM-05).
+    pub claimed_from: Option<String>,
     /// The URI that it was sent to.
     pub to: String,
     /// The content type.
@@ -46,6 +48,12 @@ pub struct ReceiptRequest {
     pub displayed: bool,
     /// `negative-delivery`.
     pub failed: bool,
+    /// The message's DateTime, as it stood there.
+    pub date_time: Option<String>,
+    /// To whom it says that it was sent.
+    pub recipient: Option<String>,
+    /// To whom a list sent it at first.
+    pub original_recipient: Option<String>,
     /// The values of IMDN-Record-Route, in their order; a receipt carries them as IMDN-Route (IMDN-06).
     pub route: Vec<String>,
 }

@@ -71,8 +71,8 @@ pub trait Store: Send {
     /// [`StoreError`].
     fn release(&mut self, owner: Owner) -> Result<(), StoreError>;
 
-    /// Sets what is known of an outgoing message, which must be this owner's unless it has its final state. `false`: it is
-    /// another's, or gone, and nothing was changed. A final state ends
+    /// Sets what is known of an outgoing message, which must be this owner's or free unless it has its final state. `false`: it
+    /// is another's, or gone, and nothing was changed. A final state ends
     /// the hold; [`State::Queued`] begins one anew, to send again what has failed.
     ///
     /// # Errors
@@ -167,6 +167,9 @@ pub trait Store: Send {
     fn put_peer(&mut self, peer: &Peer) -> Result<(), StoreError>;
 
     // ---- the house ----
+
+    /// Whether what is stored is there again after the process has ended.
+    fn is_lasting(&self) -> bool;
 
     /// Forgets keys that are older than [`REMEMBER_FOR`], and messages beyond the limits of the store; gives how many
     /// messages were deleted. Works a bounded time: call it again while it deletes.

@@ -3,7 +3,7 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::unreachable, clippy::indexing_slicing)] // a test that cannot go on ends here
 
-use aldis::{Event, MessageFailure, Outgoing, OutgoingState, SendError, UnknownReason};
+use aldis::{Event, MessageFailure, Outgoing, OutgoingState, SendError, SendRefused, UnknownReason};
 use aldis_end_to_end::{Tester, config, options, registrar};
 use aldis_registrar::{Fault, Offline, Requests, Times};
 
@@ -89,7 +89,7 @@ async fn what_is_too_large_is_refused_before_anything_is_sent_msg_04() {
     let before = registrar.application_bytes();
     let body = vec![b'x'; 100 << 20];
     match alice.phone.send(BOB, Outgoing::new("text/plain", body)).await {
-        Err(SendError::TooLarge { limit: 8192, size }) => assert!(size > 100 << 20),
+        Err(SendError::Refused(SendRefused::TooLarge { limit: 8192, size })) => assert!(size > 100 << 20),
         other => panic!("{other:?}"),
     }
     assert_eq!(registrar.application_bytes(), before);
@@ -108,10 +108,16 @@ async fn an_invalid_recipient_or_type_is_refused_at_once() {
         "sip:b@x\r\nRoute: <sip:evil>",
     ] {
         let result = alice.phone.send(to, Outgoing::text("x")).await;
-        assert!(matches!(result, Err(SendError::Recipient { .. })), "{to:?}: {result:?}");
+        assert!(
+            matches!(result, Err(SendError::Refused(SendRefused::Recipient { .. }))),
+            "{to:?}: {result:?}"
+        );
     }
     let injected = Outgoing::new("text/plain\r\nX: y", "x");
-    assert!(matches!(alice.phone.send(BOB, injected).await, Err(SendError::ContentType(_))));
+    assert!(matches!(
+        alice.phone.send(BOB, injected).await,
+        Err(SendError::Refused(SendRefused::ContentType(_)))
+    ));
     assert_eq!(registrar.connections(), 0);
 }
 

@@ -1,7 +1,7 @@
 //! Settings for a command that connects step by step itself, with an account or with a domain alone.
 
 use super::settings::Settings;
-use super::{DEFAULT_TIMEOUT, reach, refuse_what_is_not_there};
+use super::{DEFAULT_TIMEOUT, reach};
 use crate::args;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -57,7 +57,6 @@ pub(crate) fn examine(
         args.account = Some(format!("sip:{NOBODY}@{}", in_uri(domain)));
     }
     let settings = Settings::gather(args)?;
-    refuse_what_is_not_there(&settings)?;
     let account = settings.account.as_ref().ok_or_else(|| Failure::usage(NOTHING))?;
     let config = account.read(|text| Config::new(text))?;
     let address = config.address_of_record().clone();

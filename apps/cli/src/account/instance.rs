@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 const FOLDER: &str = "aldis";
 const FILE: &str = "instance";
+const MESSAGES: &str = "messages.db";
 
 /// Why there is no lasting instance id.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,13 @@ pub(super) fn lasting(account: &Uri<'_>) -> Result<String, InstanceError> {
     use etcetera::BaseStrategy;
     let strategy = etcetera::base_strategy::choose_native_strategy().map_err(|_| InstanceError::NoHome)?;
     lasting_in(&strategy.data_dir().join(FOLDER), account)
+}
+
+/// The file for this account's messages, unless another is named; `None` where this user has no folder for it.
+pub(super) fn messages_file(account: &Uri<'_>) -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    let data = etcetera::base_strategy::choose_native_strategy().ok()?.data_dir().join(FOLDER);
+    Some(data.join(folder_name(account.as_str())).join(MESSAGES))
 }
 
 fn lasting_in(data: &Path, account: &Uri<'_>) -> Result<String, InstanceError> {

@@ -20,6 +20,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use aldis::Config;
 use aldis::net::TlsVersion;
+use aldis::store::Limits;
 use aldis_sip::Uri;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub(crate) struct Ready {
     pub max_message: usize,
     /// How long a one-shot command may take.
     pub timeout: Duration,
+    /// Whether messages are kept in a file.
+    pub keeps: bool,
     /// Whether `send` registers too.
     pub register_to_send: bool,
 }
@@ -61,7 +64,6 @@ pub(crate) struct Ready {
 /// A [`Failure`] that says which option, or which line and key of the configuration file, and why.
 pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Result<Ready, Failure> {
     let settings = Settings::gather(args)?;
-    refuse_what_is_not_there(&settings)?;
     let account = settings.account.as_ref().ok_or_else(|| Failure::usage(NO_ACCOUNT))?;
     let mut config = account.read(|text| Config::new(text))?;
     let address = config.address_of_record().clone();
@@ -83,6 +85,9 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
     }
     config = config.send_display_receipts(settings.display_receipts);
     config = instance_of(config, &settings, &address, stay)?;
+    let store = store_file(&settings, &address);
+    let keeps = store.is_some();
+    config = stored(config, store, stay);
     if let Some(name) = &settings.auth_user {
         config = config.auth_user(&name.value);
     }
@@ -98,6 +103,7 @@ pub(crate) fn prepare(args: &args::Account, stay: Stay, out: &mut Output) -> Res
         address,
         max_message,
         timeout: args.timeout.map_or(DEFAULT_TIMEOUT, |seconds| Duration::from_secs(u64::from(seconds))),
+        keeps,
         register_to_send: settings.register_to_send.is_some(),
     })
 }
@@ -169,6 +175,26 @@ fn instance_of(
     config.instance(&instance).map_err(|error| Failure::new(Exit::Internal, error))
 }
 
+/// Where outbox and inbox are kept; `None` for in memory.
+fn store_file(settings: &Settings, address: &Uri<'_>) -> Option<PathBuf> {
+    match &settings.store {
+        Some(store) if store.value.as_os_str() == NO_STORE => None,
+        Some(store) => Some(store.path()),
+        None => instance::messages_file(address),
+    }
+}
+
+/// How outbox and inbox are used. A one-shot command leaves alone what is there of others; one that stays finds what they
+/// put there.
+fn stored(config: Config, path: Option<PathBuf>, stay: Stay) -> Config {
+    let config = match path {
+        Some(path) => config.store_file(path, Limits::default()).shared_store(),
+        None => config,
+    };
+    let config = config.acknowledge_explicitly();
+    if stay == Stay::Short { config.sends_only() } else { config }
+}
+
 /// Where fetched revocation lists are kept, unless nothing is to be.
 fn cache_folder(settings: &Settings) -> Option<PathBuf> {
     use etcetera::BaseStrategy;
@@ -177,12 +203,4 @@ fn cache_folder(settings: &Settings) -> Option<PathBuf> {
     }
     let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
     Some(strategy.cache_dir().join("aldis").join("revocation"))
-}
-
-/// What the contract has and the library has not yet: refused, so that nobody believes it to be in force.
-fn refuse_what_is_not_there(settings: &Settings) -> Result<(), Failure> {
-    if let Some(store) = settings.store.as_ref().filter(|store| store.value.as_os_str() != NO_STORE) {
-        return Err(store.wrong("this version keeps outbox and inbox in memory; leave it away or say none"));
-    }
-    Ok(())
 }

@@ -6,9 +6,9 @@ use crate::args;
 use crate::ending;
 use crate::failure::{Exit, Outcome};
 use crate::output::Output;
-use crate::session::{Next, Session, Steps};
+use crate::session::{Next, Session, Steps, storage};
 use crate::tell;
-use aldis::{ConnectionState, Event, RegistrationState};
+use aldis::{ConnectionState, Event, RegistrationState, Storage};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -107,6 +107,8 @@ impl Standing {
                     return Err(ending::registration(why, *status));
                 }
             }
+            // Nothing can be kept: whoever is there takes no more messages.
+            Event::Storage(Storage::Failed(error)) if !error.may_pass() => return Err(storage(error)),
             Event::Connection { reg_id, state: ConnectionState::Lost { .. } } => {
                 self.registered.remove(reg_id);
             }

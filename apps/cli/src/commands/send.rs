@@ -7,11 +7,11 @@ use crate::ending;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::printable;
-use crate::session::{Next, Session, Steps};
+use crate::session::{Next, Session, Steps, storage};
 use crate::tell;
 use aldis::{
-    ConnectionState, Event, MessageFailure, MessageId, Outgoing, OutgoingState, SendError, Trouble,
-    UnknownReason,
+    ConnectionState, Event, MessageFailure, MessageId, Outgoing, OutgoingState, SendError, SendRefused,
+    Trouble, UnknownReason,
 };
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -26,9 +26,9 @@ const PLAIN: &str = "text/plain";
 /// # Errors
 /// When it was not accepted, or nobody knows.
 pub(crate) async fn run(args: &args::Send, out: &mut Output) -> Outcome {
-    refuse_what_is_not_there(args)?;
     let receipts = args.request_receipts;
     let ready = account::prepare(&args.account, Stay::Short, out)?;
+    refuse_what_is_not_there(args, &ready)?;
     let to = account::recipient(&args.to, &ready.address).map_err(Failure::usage)?;
     let mut message = message(args, &ready, out)?;
     if receipts {
@@ -41,15 +41,23 @@ pub(crate) async fn run(args: &args::Send, out: &mut Output) -> Outcome {
         session.phone.register();
     }
     let outcome = match session.phone.send(to.as_str(), message).await {
-        Ok(id) => wait(&mut session, id, receipts, deadline).await,
+        Ok(id) => wait(&mut session, id, receipts, deadline, args.queue).await,
         Err(error) => Err(refused(&error)),
     };
     finish(session, outcome).await
 }
 
 /// Waits for the final state, or makes it one when the time is over.
-async fn wait(session: &mut Session<'_>, id: MessageId, receipts: bool, deadline: Instant) -> Outcome {
+async fn wait(
+    session: &mut Session<'_>,
+    id: MessageId,
+    receipts: bool,
+    deadline: Instant,
+    queue: bool,
+) -> Outcome {
     let (mut withdrawn, mut last_trouble, mut accepted) = (None, None, false);
+    // It stays in the outbox if nothing of it has left.
+    let mut stays = queue;
     loop {
         // Withdrawing has an outcome at once; the time for it is only a guard.
         let until = if withdrawn.is_some() { Instant::now() + WITHDRAWING } else { deadline };
@@ -62,6 +70,7 @@ async fn wait(session: &mut Session<'_>, id: MessageId, receipts: bool, deadline
                     "The phone does not say what became of the message.",
                 ));
             }
+            Next::TimedOut | Next::Interrupted if stays => return Err(queued(last_trouble.as_ref())),
             Next::TimedOut => {
                 withdrawn = Some(ending::no_connection_in_time(last_trouble.as_ref()));
                 session.phone.withdraw(id);
@@ -99,12 +108,17 @@ async fn wait(session: &mut Session<'_>, id: MessageId, receipts: bool, deadline
                     return Err(ending::unknown(NO_ANSWER));
                 }
                 OutgoingState::Unknown { why, .. } => return Err(ending::unknown(&why.to_string())),
-                OutgoingState::Queued | OutgoingState::Sending => {}
+                OutgoingState::Sending => stays = false,
+                OutgoingState::Queued => {}
             },
             // What cannot pass by itself is not waited for.
             Event::Connection { state: ConnectionState::BackingOff { why, .. }, .. }
                 if withdrawn.is_none() && !may_pass(&why) =>
             {
+                if stays {
+                    session.will_tell();
+                    return Err(queued(Some(&why)));
+                }
                 withdrawn = Some(ending::no_connection(&why));
                 session.will_tell();
                 session.phone.withdraw(id);
@@ -121,6 +135,13 @@ const NO_RECEIPT: &str = "the server took the message, and no receipt came withi
     is not known";
 const NO_RECEIPTS_THERE: &str = "the server took the message as plain text alone, and nobody will say whether it has been \
     delivered";
+/// It is left in the outbox.
+fn queued(why: Option<&Trouble>) -> Failure {
+    let failure = why.map_or_else(|| ending::no_connection_in_time(None), ending::no_connection);
+    let kept = "The message is in the outbox, and goes with the next `aldis listen` or `aldis register`.";
+    Failure::new(failure.exit, format_args!("{} {kept}", failure.advice))
+}
+
 const NO_ANSWER: &str = "no answer came within the time; the message may or may not have arrived";
 
 /// How long withdrawing may take.
@@ -136,12 +157,15 @@ fn may_pass(why: &Trouble) -> bool {
 
 fn refused(error: &SendError) -> Failure {
     match error {
-        SendError::Recipient { .. } => Failure::usage(format_args!("{error}. Nothing was sent.")),
-        SendError::ContentType(_) => {
+        SendError::Storage(error) => storage(error),
+        SendError::Refused(SendRefused::Recipient { .. }) => {
+            Failure::usage(format_args!("{error}. Nothing was sent."))
+        }
+        SendError::Refused(SendRefused::ContentType(_)) => {
             Failure::usage(format_args!("--content-type: {error}. Nothing was sent."))
         }
-        SendError::TooLarge { limit, size } => too_large(*limit, *size),
-        SendError::QueueFull(_) | SendError::Stopped => {
+        SendError::Refused(SendRefused::TooLarge { limit, size }) => too_large(*limit, *size),
+        SendError::Refused(SendRefused::QueueFull(_) | SendRefused::Stopped) => {
             Failure::new(Exit::Internal, format_args!("{error}."))
         }
     }
@@ -222,10 +246,10 @@ impl From<BodyError> for Failure {
     }
 }
 
-fn refuse_what_is_not_there(args: &args::Send) -> Result<(), Failure> {
-    if args.queue {
+fn refuse_what_is_not_there(args: &args::Send, ready: &Ready) -> Result<(), Failure> {
+    if args.queue && !ready.keeps {
         return Err(Failure::usage(
-            "--queue: this version does not support it yet; leave it away. Nothing was sent.",
+            "--queue: with --store none there is nothing to keep the message in. Nothing was sent.",
         ));
     }
     Ok(())

@@ -45,7 +45,7 @@ fn insert(connection: &Connection, message: &Incoming) -> Result<Stored, StoreEr
     connection
         .prepare_cached(
             "INSERT INTO messages(peer, state, id, remote, local, display_name, content_type, body, at, sent_at, expires, \
-             wants) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             wants, claimed_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
             peer,
@@ -60,6 +60,7 @@ fn insert(connection: &Connection, message: &Incoming) -> Result<Stored, StoreEr
             message.sent_at,
             message.expires_at,
             row::wants(message.wants.as_ref()),
+            message.claimed_from,
         ])?;
     let sequence = connection.last_insert_rowid();
     row::enters(connection, sequence, peer, &message.content_type, &message.body)?;

@@ -289,6 +289,10 @@ impl Store for SqliteStore {
         Ok(deleted)
     }
 
+    fn is_lasting(&self) -> bool {
+        true
+    }
+
     fn changed_elsewhere(&mut self) -> Result<bool, StoreError> {
         let version = self
             .connection()?

@@ -136,12 +136,17 @@ pub(super) fn set_state(
         }
         let (number, status, why) = row::columns(state);
         let keeper = state.is_pending().then_some(owner.0);
-        let changed = connection
-            .prepare_cached(
-                "UPDATE messages SET state = ?1, status = ?2, why = ?3, owner = ?4
-                 WHERE id = ?5 AND state < 10 AND (state >= 2 OR owner IS ?6)",
-            )?
-            .execute(params![number, status, why, keeper, id, owner.0])?;
+        let mut update = connection.prepare_cached(
+            "UPDATE messages SET state = ?1, status = ?2, why = ?3, owner = ?4
+             WHERE id = ?5 AND state < 10 AND (state >= 2 OR owner IS ?6 OR (owner IS NULL AND peer NOT IN
+                (SELECT peer FROM messages WHERE state < 2 AND owner IS NOT NULL AND owner != ?6)))",
+        )?;
+        let mut changed = update.execute(params![number, status, why, keeper, id, owner.0])?;
+        if changed == 0 && locks.are_others(connection, owner)? {
+            // Whoever had it may be gone.
+            locks.bury(connection)?;
+            changed = update.execute(params![number, status, why, keeper, id, owner.0])?;
+        }
         if changed > 0 && !state.is_pending() {
             // A receipt is nobody's reading.
             connection

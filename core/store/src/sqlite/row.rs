@@ -19,7 +19,7 @@ pub(super) const ACKNOWLEDGED: i64 = 11;
 /// The columns that [`entry`] and [`pending`] read, of `messages m JOIN peers p ON p.id = m.peer`.
 pub(super) const COLUMNS: &str = "m.sequence, m.state, m.kind, m.id, m.remote, m.local, m.display_name, m.content_type, \
     m.body, m.at, m.sent_at, m.expires, m.status, m.why, m.call_id, m.from_tag, m.wants, m.delivered_at, m.displayed_at, \
-    p.address";
+    p.address, m.claimed_from";
 
 pub(super) fn sql(sequence: Sequence) -> i64 {
     i64::try_from(sequence.0).unwrap_or(i64::MAX)
@@ -41,6 +41,7 @@ pub(super) fn incoming(row: &Row<'_>) -> rusqlite::Result<Incoming> {
         from: row.get(4)?,
         to: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
         display_name: row.get(6)?,
+        claimed_from: row.get(20)?,
         content_type: row.get(7)?,
         body: row.get(8)?,
         received_at: row.get(9)?,
@@ -114,7 +115,7 @@ pub(super) fn letter(kind: ReceiptKind) -> char {
     }
 }
 
-/// The receipts that are asked for, as text: letters, then a line for each address of the route.
+/// The receipts that are asked for, as text: a line of letters, three for what the receipt repeats, then the route.
 pub(super) fn wants(request: Option<&ReceiptRequest>) -> Option<String> {
     let request = request?;
     let all = [
@@ -123,19 +124,27 @@ pub(super) fn wants(request: Option<&ReceiptRequest>) -> Option<String> {
         (request.failed, ReceiptKind::Failed),
     ];
     let letters: String = all.iter().filter(|(wanted, _)| *wanted).map(|(_, kind)| letter(*kind)).collect();
-    // A line end in an address would make two of one; no header value has any.
-    let route = request.route.iter().filter(|address| !address.contains('\n')).cloned();
-    Some(std::iter::once(letters).chain(route).collect::<Vec<_>>().join("\n"))
+    let repeated = [&request.date_time, &request.recipient, &request.original_recipient];
+    // A line end in a value would make two of one; no header value has any.
+    let line = |text: &String| text.replace('\n', " ");
+    let repeated = repeated.into_iter().map(|value| value.as_ref().map(line).unwrap_or_default());
+    let lines = std::iter::once(letters).chain(repeated).chain(request.route.iter().map(line));
+    Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn request(row: &Row<'_>) -> rusqlite::Result<Option<ReceiptRequest>> {
     let Some(text) = row.get::<_, Option<String>>(16)? else { return Ok(None) };
     let mut lines = text.split('\n');
     let letters = lines.next().unwrap_or_default();
+    let mut repeated = || lines.next().filter(|text| !text.is_empty()).map(str::to_owned);
+    let (date_time, recipient, original_recipient) = (repeated(), repeated(), repeated());
     Ok(Some(ReceiptRequest {
         delivered: letters.contains('d'),
         displayed: letters.contains('s'),
         failed: letters.contains('f'),
+        date_time,
+        recipient,
+        original_recipient,
         route: lines.map(str::to_owned).collect(),
     }))
 }

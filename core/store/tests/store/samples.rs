@@ -13,6 +13,7 @@ pub fn incoming(key: &str, text: &str) -> Incoming {
         id: key.into(),
         from: ALICE.into(),
         display_name: Some("Alice".into()),
+        claimed_from: Some("sip:mallory@example.test".into()),
         to: BOB.into(),
         content_type: "text/plain".into(),
         body: text.as_bytes().to_vec(),
@@ -23,6 +24,9 @@ pub fn incoming(key: &str, text: &str) -> Incoming {
             delivered: true,
             displayed: false,
             failed: true,
+            date_time: Some("2027-01-15T08:00:00Z".into()),
+            recipient: None,
+            original_recipient: Some(BOB.into()),
             route: vec!["<sip:d@proxy.test>".into(), "<sip:s@proxy.test>".into()],
         }),
     }

@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::output::{Output, Style, To};
 use crate::printable;
 use crate::session::{Next, Session, Steps};
-use aldis::{Event, MessageId, Outgoing, RegistrationState, SendError};
+use aldis::{Event, MessageId, Outgoing, RegistrationState, SendError, SendRefused};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -115,8 +115,11 @@ impl Chat {
                         self.under_way.insert(id);
                     }
                     Err(
-                        error
-                        @ (SendError::Recipient { .. } | SendError::ContentType(_) | SendError::Stopped),
+                        error @ SendError::Refused(
+                            SendRefused::Recipient { .. }
+                            | SendRefused::ContentType(_)
+                            | SendRefused::Stopped,
+                        ),
                     ) => {
                         return Err(Failure::new(Exit::Internal, format_args!("{error}.")));
                     }

@@ -1,0 +1,139 @@
+//! What was handed over or answered is there again after a restart.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // what is missing fails the test
+
+use aldis::store::{Limits, Message, State};
+use aldis::{Config, Event, Outgoing, OutgoingState, Phone, SendError, Storage};
+use aldis_end_to_end::{PATIENCE, Tester, config, options, registrar};
+use std::path::Path;
+use std::time::Duration;
+
+const BOB: &str = "sip:bob@example.test";
+const ALICE: &str = "sip:alice@example.test";
+
+fn kept(config: Config, folder: &Path) -> Config {
+    config.store_file(folder.join("messages.db"), Limits::default())
+}
+
+/// An address at which nobody listens.
+fn nowhere(config: &str) -> Config {
+    Config::new(config).unwrap().address("127.0.0.1:9").unwrap()
+}
+
+#[tokio::test]
+async fn a_message_handed_over_offline_goes_with_the_next_run_msg_15() {
+    let registrar = registrar(options()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let alice = Phone::start(kept(nowhere(ALICE), folder.path())).unwrap();
+    let mut ids = Vec::new();
+    for text in ["one", "two", "three"] {
+        ids.push(alice.send(BOB, Outgoing::text(text)).await.unwrap());
+    }
+    alice.shut_down().await;
+
+    let bob = Tester::registered(config(&registrar, "bob")).await;
+    let alice = Tester::registered(kept(config(&registrar, "alice"), folder.path())).await;
+    for text in ["one", "two", "three"] {
+        assert_eq!(bob.text().await, text);
+    }
+    let last = ids[2];
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Outgoing { id, state: OutgoingState::Accepted { .. }, .. } if *id == last)
+        })
+        .await;
+    let history = alice.phone.store(|store| store.history(BOB, None, 10)).await.unwrap();
+    assert_eq!(history.len(), 3);
+    for entry in history {
+        assert!(matches!(entry.message, Message::Outgoing { state: State::Accepted { .. }, .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_message_comes_again_after_a_restart_until_the_app_reads_on() {
+    let registrar = registrar(options()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let alice = Tester::start(config(&registrar, "alice"));
+    let bob = Tester::registered(kept(config(&registrar, "bob"), folder.path())).await;
+    alice.send(BOB, "one").await;
+    alice.send(BOB, "two").await;
+    assert_eq!(bob.text().await, "one");
+    assert_eq!(bob.text().await, "two");
+    // As a crash would: nobody says that the second one is handled.
+    let Tester { phone } = bob;
+    drop(phone);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let bob = Tester::start(kept(config(&registrar, "bob"), folder.path()));
+    assert_eq!(bob.text().await, "two");
+    bob.phone.shut_down().await;
+    let bob = Tester::start(kept(config(&registrar, "bob"), folder.path()));
+    let more = tokio::time::timeout(Duration::from_millis(300), bob.text()).await;
+    assert!(more.is_err(), "it was handled: {more:?}");
+}
+
+#[tokio::test]
+async fn an_app_that_acknowledges_itself_is_given_what_it_did_not() {
+    let registrar = registrar(options()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let alice = Tester::start(config(&registrar, "alice"));
+    let explicit = |folder: &Path| kept(config(&registrar, "bob"), folder).acknowledge_explicitly();
+    let bob = Tester::registered(explicit(folder.path())).await;
+    alice.send(BOB, "one").await;
+    alice.send(BOB, "two").await;
+    let Event::Message(first) = bob.wait_for(|event| matches!(event, Event::Message(_))).await else {
+        panic!("waited for a message")
+    };
+    bob.text().await;
+    bob.phone.acknowledge([first.sequence]).await.unwrap();
+    bob.phone.shut_down().await;
+    let bob = Tester::start(explicit(folder.path()));
+    assert_eq!(bob.text().await, "two");
+}
+
+#[tokio::test]
+async fn a_suspended_store_takes_nothing_and_the_sender_keeps_it_msg_09() {
+    let registrar = registrar(options()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let alice = Tester::start(config(&registrar, "alice"));
+    let bob = Tester::registered(kept(config(&registrar, "bob"), folder.path())).await;
+    let begun = std::time::Instant::now();
+    bob.phone.suspend_store().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let refused = alice.send(BOB, "now?").await;
+    assert!(matches!(refused, OutgoingState::Failed { status: Some(status), .. } if status.code() == 480));
+    let unsent = bob.phone.send(ALICE, Outgoing::text("no")).await;
+    assert!(matches!(unsent, Err(SendError::Storage(_))), "{unsent:?}");
+    bob.phone.resume_store().await.unwrap();
+    assert!(matches!(alice.send(BOB, "now").await, OutgoingState::Accepted { .. }));
+    assert_eq!(bob.text().await, "now");
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_set_aside_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("messages.db"), "this is no database, whatever it is called").unwrap();
+    let alice = Tester::start(kept(nowhere(ALICE), folder.path()));
+    let event = alice.wait_for(|event| matches!(event, Event::Storage(_))).await;
+    let Event::Storage(Storage::Recovered(recovered)) = event else { panic!("{event:?}") };
+    assert!(recovered.set_aside.exists());
+    let sent = tokio::time::timeout(PATIENCE, alice.phone.send(BOB, Outgoing::text("kept"))).await;
+    assert!(sent.unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn a_message_that_failed_can_be_sent_again() {
+    let registrar = registrar(options()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let alice = Tester::start(kept(nowhere(ALICE), folder.path()));
+    let id = alice.phone.send(BOB, Outgoing::text("hello")).await.unwrap();
+    alice.phone.withdraw(id);
+    alice
+        .wait_for(|event| matches!(event, Event::Outgoing { state: OutgoingState::Failed { .. }, .. }))
+        .await;
+    alice.phone.shut_down().await;
+    let bob = Tester::registered(config(&registrar, "bob")).await;
+    let alice = Tester::start(kept(config(&registrar, "alice"), folder.path()));
+    assert!(alice.phone.send_again(id).await.unwrap());
+    assert_eq!(bob.text().await, "hello");
+    assert!(!alice.phone.send_again("0".repeat(32).parse().unwrap()).await.unwrap());
+}
