@@ -24,6 +24,13 @@ pub struct PhoneConfig {
     /// An outbound proxy, `host` or `host:port`. *Its host becomes what the server must prove to be.*
     #[uniffi(default)]
     pub proxy: Option<String>,
+    /// Further proxies, up to three: a connection is kept to each, and each proves its own host (RFC 5626).
+    #[uniffi(default)]
+    pub more_proxies: Vec<String>,
+    /// How many connections are kept up at once, from 1 to 4; while one is down the others serve. One by default, or one for
+    /// each proxy; only one where the registrar does not speak outbound.
+    #[uniffi(default)]
+    pub flows: Option<u32>,
     /// Where to connect instead of asking DNS, `host:port` each, in order. This says where, never whom to trust.
     #[uniffi(default)]
     pub addresses: Vec<String>,
@@ -134,6 +141,8 @@ impl PhoneConfig {
             auth_user: None,
             display_name: None,
             proxy: None,
+            more_proxies: Vec::new(),
+            flows: None,
             addresses: Vec::new(),
             resolver: None,
             instance: None,
@@ -163,8 +172,11 @@ impl PhoneConfig {
         if let Some(name) = &self.display_name {
             config = config.display_name(name)?;
         }
-        if let Some(proxy) = &self.proxy {
+        for proxy in self.proxy.iter().chain(&self.more_proxies) {
             config = config.proxy(proxy)?;
+        }
+        if let Some(flows) = self.flows {
+            config = config.flows(usize::try_from(flows).unwrap_or(usize::MAX))?;
         }
         for address in &self.addresses {
             config = config.address(address)?;

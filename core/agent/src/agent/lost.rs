@@ -33,7 +33,7 @@ impl Agent {
                     outputs.push_back(Output::Transmit(up.id, Bytes::from_static(PING)));
                 }
             }
-            if silent {
+            if silent && slot.registration.is_bound() {
                 slot.registration.renew();
             }
         }
