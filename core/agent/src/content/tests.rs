@@ -14,11 +14,13 @@ fn read_text(content_type: &str, body: &[u8]) -> Content {
 }
 
 fn texts(content: &Content) -> Vec<&str> {
-    let text = |piece| match piece {
-        &Piece::Text(ref text) => Some(text.text.as_str()),
-        _ => None,
-    };
-    content.pieces.iter().filter_map(text).collect()
+    let mut texts = Vec::new();
+    for piece in &content.pieces {
+        if let Piece::Text(text) = piece {
+            texts.push(text.text.as_str());
+        }
+    }
+    texts
 }
 
 fn cpim(headers: &str, content: &str) -> Vec<u8> {
