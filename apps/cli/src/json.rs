@@ -103,7 +103,7 @@ fn object(kind: &str, members: Value) -> Value {
     out
 }
 
-fn extend(to: &mut Value, more: Value) {
+pub(crate) fn extend(to: &mut Value, more: Value) {
     if let (Value::Object(to), Value::Object(more)) = (to, more) {
         to.extend(more);
     }
@@ -218,7 +218,7 @@ fn incoming(message: &Incoming) -> Value {
     members
 }
 
-fn text_or_bytes(text: Option<&str>, bytes: &[u8]) -> Value {
+pub(crate) fn text_or_bytes(text: Option<&str>, bytes: &[u8]) -> Value {
     match text {
         Some(text) => json!({"body": text}),
         None => json!({"body_base64": STANDARD.encode(bytes)}),
@@ -234,7 +234,7 @@ fn seconds(time: Duration) -> Value {
 }
 
 /// Seconds since 1970 as RFC 3339; `null` for what no calendar holds.
-fn timestamp(seconds: i64) -> Value {
+pub(crate) fn timestamp(seconds: i64) -> Value {
     when::rfc3339(seconds).into()
 }
 

@@ -5,8 +5,8 @@ use crate::when;
 use aldis::net::{ConnectFailure, Origin, PostQuantum, Untrusted};
 use aldis::trust::Verdict;
 use aldis::{
-    ConnectionState, Event, Incoming, OutgoingState, Piece, PushState, RegistrationState, StatusCode,
-    SubscriptionState, Trouble,
+    ConnectionState, Content, Event, Incoming, OutgoingState, Piece, PushState, RegistrationState,
+    StatusCode, SubscriptionState, Trouble,
 };
 use std::time::Duration;
 
@@ -200,7 +200,12 @@ pub(crate) fn late(message: &Incoming) -> String {
 
 /// What a message says: text, with further lines indented, and what else it holds.
 pub(crate) fn said(message: &Incoming) -> String {
-    let pieces: Vec<String> = message.content().pieces.iter().map(piece).collect();
+    content(&message.content())
+}
+
+/// The same of a content.
+pub(crate) fn content(content: &Content) -> String {
+    let pieces: Vec<String> = content.pieces.iter().map(piece).collect();
     pieces.join("\n").trim_end_matches('\n').replace('\n', "\n  ")
 }
 

@@ -2,10 +2,12 @@
 
 mod input;
 mod line;
+mod past;
 mod words;
 
 use self::input::{Input, Said};
-use self::line::{HELP, Line};
+use self::line::{HELP, Line, PAGE};
+use self::past::Past;
 use self::words::Words;
 use super::finish;
 use super::register::Standing;
@@ -38,13 +40,25 @@ pub(crate) async fn run(args: &args::Chat, out: &mut Output) -> Outcome {
     }
     let mut session = Session::start(ready.config, Steps::AreProgress, out)?;
     let (terminal, json) = (input.is_terminal, session.out.is_json());
+    let mut past = Past::new(to.as_str());
+    // What waits since an earlier run stands in the past already.
+    let shown = match terminal {
+        true => past.page(&session.phone, &words, PAGE, session.out).await?,
+        false => None,
+    };
     if !json {
         let words = words.clone();
-        session.say(Box::new(move |event| words.event(event, terminal)));
+        session.say(Box::new(move |event| match event {
+            Event::Message(message) if words.is_peer(&message.from) && Some(message.sequence) <= shown => {
+                None
+            }
+            event => words.event(event, terminal),
+        }));
     }
     session.phone.register();
     let mut chat = Chat {
         to: to.to_string(),
+        past,
         receipts: !args.no_receipts,
         standing: Standing::default(),
         greeted: false,
@@ -59,6 +73,7 @@ pub(crate) async fn run(args: &args::Chat, out: &mut Output) -> Outcome {
 
 struct Chat {
     to: String,
+    past: Past,
     receipts: bool,
     standing: Standing,
     /// Whether the person was told that the conversation can begin.
@@ -104,7 +119,12 @@ impl Chat {
             Line::Quit => return Ok(false),
             Line::Help => session.out.note(HELP),
             Line::Wrong(why) => session.out.warning(&printable::line(&why)),
-            Line::History(_) | Line::Search(_) => session.out.warning("nothing is kept"),
+            Line::History(count) => {
+                self.past.page(&session.phone, &self.words, count, session.out).await?;
+            }
+            Line::Search(wanted) => {
+                self.past.search(&session.phone, &self.words, wanted, session.out).await?;
+            }
             Line::Text(text) => {
                 let mut message = Outgoing::text(text);
                 if self.receipts {

@@ -21,6 +21,11 @@ impl Words {
         Words { peer: (user, host), name: line(&name).into_owned() }
     }
 
+    /// What he is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether that is the correspondent, whatever a server wrote around him (I-04).
     pub fn is_peer(&self, uri: &Uri<'_>) -> bool {
         parts(uri) == self.peer
