@@ -6,7 +6,7 @@ use crate::signals::Interrupts;
 use crate::tell::Told;
 use crate::{json, tell};
 use aldis::store::StoreError;
-use aldis::{Config, ConnectionState, Event, Phone, RegistrationState, StartError};
+use aldis::{Config, ConnectionState, Event, Phone, RegistrationState, Sequence, StartError};
 use tokio::time::Instant;
 
 /// Where the steps on the way are shown.
@@ -45,6 +45,8 @@ pub(crate) struct Session<'o> {
     trouble: Option<String>,
     /// The words for a server that was refused, until it is known whether another one was found.
     refusal: Option<String>,
+    /// Messages that were shown and are to be acknowledged.
+    shown: Vec<Sequence>,
     /// Whether there is, or was, anything to unregister.
     was_registered: bool,
 }
@@ -64,6 +66,7 @@ impl<'o> Session<'o> {
         Ok(Session {
             phone,
             words: None,
+            shown: Vec::new(),
             out,
             interrupts,
             steps,
@@ -86,6 +89,11 @@ impl<'o> Session<'o> {
         if let Some(text) = self.trouble.take() {
             trouble(&text, self.steps, self.out)?;
         }
+        // Here and not where they are shown: whoever drops this future loses nothing.
+        if !self.shown.is_empty() {
+            self.phone.acknowledge(self.shown.clone()).await.map_err(|error| storage(&error))?;
+            self.shown.clear();
+        }
         let time_is_over = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -107,8 +115,7 @@ impl<'o> Session<'o> {
         }
         let text = show(&event, self.words.as_ref(), self.steps, self.out)?;
         if let Event::Message(message) = &event {
-            // It has been shown.
-            self.phone.acknowledge([message.sequence]).await.map_err(|error| storage(&error))?;
+            self.shown.push(message.sequence);
         }
         self.was_registered |=
             matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. });
@@ -129,7 +136,12 @@ impl<'o> Session<'o> {
     /// # Errors
     /// When standard output is gone.
     pub async fn end(self) -> Result<(), Failure> {
-        let Session { phone, words, out, mut interrupts, steps, was_registered, .. } = self;
+        let Session {
+            phone, words, out, mut interrupts, steps, was_registered, shown: unacknowledged, ..
+        } = self;
+        if !unacknowledged.is_empty() {
+            phone.acknowledge(unacknowledged).await.map_err(|error| storage(&error))?;
+        }
         // One who was never registered does not become unregistered.
         let is_news = |event: &Event| {
             was_registered
