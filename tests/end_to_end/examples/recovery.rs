@@ -1,5 +1,7 @@
 //! Measures how long a phone takes to be back: `cargo run --release -p aldis-end-to-end --example recovery [RUNS]`.
 
+#![allow(clippy::print_stdout)] // it prints its figures
+
 use aldis_end_to_end::recovery::{
     after_a_network_change, after_a_restart, after_silence, one_edge_of_two_killed,
 };
