@@ -29,13 +29,13 @@ static int receive(void) {
     return 0;
 }
 
-/* The nonce of the challenge that asks for MD5; the registrar sends one for SHA-256 too. */
-static int nonce_for_md5(char *nonce, size_t size) {
+/* A quoted parameter of the challenge that asks for MD5; the registrar sends one for SHA-256 too. */
+static int parameter(const char *name, char *value, size_t size) {
     for (char *line = in; (line = strcasestr(line, "WWW-Authenticate:")); line++) {
-        char *end = strstr(line, "\r\n"), *at = strstr(line, "nonce=\""), *other = strstr(line, "SHA-256");
+        char *end = strstr(line, "\r\n"), *at = strstr(line, name), *other = strstr(line, "SHA-256");
         if (end && at && at < end && (!other || other > end)) {
-            at += 7;
-            snprintf(nonce, size, "%.*s", (int)(strchr(at, '"') - at), at);
+            at += strlen(name);
+            snprintf(value, size, "%.*s", (int)(strchr(at, '"') - at), at);
             return 1;
         }
     }
@@ -70,8 +70,8 @@ int main(int count, char **arguments) {
         int status = receive();
         if (status == 200) return 0;
         if (status != 401) return 3;
-        char nonce[256], text[1024], a1[33], a2[33], answer[33];
-        if (!nonce_for_md5(nonce, sizeof nonce)) return 5;
+        char nonce[256], opaque[256], text[1024], a1[33], a2[33], answer[33];
+        if (!parameter("nonce=\"", nonce, sizeof nonce) || !parameter("opaque=\"", opaque, sizeof opaque)) return 5;
         snprintf(text, sizeof text, "%s:%s:%s", user, domain, password);
         md5(a1, text);
         snprintf(text, sizeof text, "REGISTER:sip:%s", domain);
@@ -80,7 +80,7 @@ int main(int count, char **arguments) {
         md5(answer, text);
         snprintf(authorization, sizeof authorization,
             "Authorization: Digest username=\"%s\",realm=\"%s\",nonce=\"%s\",uri=\"sip:%s\",response=\"%s\",algorithm=MD5,"
-            "qop=auth,nc=00000001,cnonce=\"abc\"\r\n", user, domain, nonce, domain, answer);
+            "qop=auth,nc=00000001,cnonce=\"abc\",opaque=\"%s\"\r\n", user, domain, nonce, domain, answer, opaque);
         in[0] = 0;
     }
     return 4;

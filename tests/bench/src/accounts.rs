@@ -4,15 +4,18 @@ use aldis::trust::{Anchors, Policy, Source};
 use aldis::{Config, ConnectionState, Event, Phone, RegistrationState};
 use aldis_registrar::Options;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// Whose accounts they are.
 pub const DOMAIN: &str = "example.test";
 const PASSWORD: &str = "wonderland";
+/// How long the next registration may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Handshakes at a time: as many as a client may begin without spoiling the deadline of the first.
 const AT_ONCE: usize = 32;
 
@@ -64,7 +67,22 @@ pub struct Told {
     pub refreshed: AtomicUsize,
     /// Lost connections, refused servers, failed registrations.
     pub troubles: AtomicUsize,
+    /// The first of them, in words.
+    first_trouble: OnceLock<String>,
     changed: Notify,
+}
+
+impl Told {
+    /// Whether all went well.
+    ///
+    /// # Errors
+    /// How often it did not, and the first event that says so.
+    pub fn all_well(&self) -> Result<(), String> {
+        match self.first_trouble.get() {
+            None => Ok(()),
+            Some(first) => Err(format!("{} troubles, the first: {first}", self.troubles.load(Relaxed))),
+        }
+    }
 }
 
 /// Phones, each with a task that reads its events as an app would.
@@ -95,7 +113,7 @@ impl Accounts {
     /// Starts phones until there are `count`, and waits until every one is registered.
     ///
     /// # Errors
-    /// A sentence if nothing goes on for a minute.
+    /// A sentence if an account fails, or if no further one is registered for a minute.
     pub async fn grow_to(&mut self, count: usize) -> Result<(), String> {
         while self.told.registered.load(Relaxed) < count {
             let registered = self.told.registered.load(Relaxed);
@@ -103,9 +121,11 @@ impl Accounts {
                 self.start();
             }
             let progress = self.told.changed.notified();
-            if tokio::time::timeout(Duration::from_secs(60), progress).await.is_err() {
+            if timeout(PATIENCE, progress).await.is_err() {
+                self.told.all_well()?;
                 return Err(format!("{registered} of {count} accounts are registered, and no more will be"));
             }
+            self.told.all_well()?;
         }
         Ok(())
     }
@@ -134,11 +154,13 @@ impl Accounts {
 async fn read(phone: Arc<Phone>, told: Arc<Told>) {
     let mut registered = false;
     while let Some(event) = phone.next_event().await {
-        match event {
+        match &event {
+            Event::Registration { state: RegistrationState::Registered { .. }, .. } if registered => {
+                told.refreshed.fetch_add(1, Relaxed);
+            }
             Event::Registration { state: RegistrationState::Registered { .. }, .. } => {
-                let count = if registered { &told.refreshed } else { &told.registered };
-                count.fetch_add(1, Relaxed);
                 registered = true;
+                told.registered.fetch_add(1, Relaxed);
                 told.changed.notify_one();
             }
             Event::Registration { state: RegistrationState::Failed { .. }, .. }
@@ -148,6 +170,8 @@ async fn read(phone: Arc<Phone>, told: Arc<Told>) {
                 ..
             } => {
                 told.troubles.fetch_add(1, Relaxed);
+                told.first_trouble.get_or_init(|| format!("{event:?}"));
+                told.changed.notify_one();
             }
             _ => {}
         }

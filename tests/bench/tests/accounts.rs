@@ -6,7 +6,6 @@
 use aldis_bench::accounts::{Accounts, Place, options};
 use aldis_registrar::Registrar;
 use allocation_counter::measure;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Accounts of one step; there are two steps.
 const STEP: usize = 100;
@@ -33,6 +32,6 @@ fn the_second_hundred_accounts_take_as_much_memory_as_the_first() {
     assert!(each > 1024 && each < MOST, "{each} bytes for an account");
     // Tables double now and then; a tenth is more than any of them.
     assert!((second - first).abs() * 10 < first, "{first} bytes, then {second}");
-    assert_eq!(accounts.told().troubles.load(Relaxed), 0);
+    assert_eq!(accounts.told().all_well(), Ok(()));
     runtime.block_on(accounts.end());
 }

@@ -145,12 +145,9 @@ async fn run(place: &Place, count: usize, seconds: usize) -> Result<(), String> 
         100.0 * spent.as_secs_f64() / from.elapsed().as_secs_f64()
     );
     println!("after the refreshes: {:.1} MiB", mib(memory()?));
-    let troubles = accounts.told().troubles.load(Relaxed);
+    let outcome = accounts.told().all_well();
     accounts.end().await;
-    match troubles {
-        0 => Ok(()),
-        troubles => Err(format!("{troubles} times a connection or a registration failed")),
-    }
+    outcome
 }
 
 /// The memory once the last handshakes have given theirs back.
