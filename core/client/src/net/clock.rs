@@ -3,6 +3,8 @@
 //! `std::time::Instant` stands still on a sleeping phone, and so do tokio's timers. A registration that ran out in the
 //! meantime would look fresh. The driver therefore reads [`mono_now`] again at every wake-up, and sleeps with an [`Alarm`].
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::UnixTime;
@@ -78,9 +80,34 @@ enum Timer {
     #[default]
     None,
     /// Armed for this moment.
-    Armed(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>, Option<Duration>),
-    /// The system gives none.
+    Armed(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>, Option<Duration>, Place),
+    /// The system gives none, or there are enough.
     Refused,
+}
+
+/// Timers of one process. Each takes a file; whoever has more phones than this is no device that sleeps, and needs its files
+/// for connections.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MAX_TIMERS: usize = 64;
+
+/// The right to one of the timers.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Debug)]
+struct Place(&'static AtomicUsize);
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Place {
+    fn take(taken: &'static AtomicUsize) -> Option<Place> {
+        let place = Place(taken);
+        (taken.fetch_add(1, Ordering::Relaxed) < MAX_TIMERS).then_some(place)
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -88,15 +115,19 @@ impl Timer {
     /// Waits until `at` or earlier; `false` at once if there is no such timer.
     async fn wait(&mut self, at: Duration) -> bool {
         if matches!(self, Timer::None) {
-            *self = match make() {
-                Ok(timer) => Timer::Armed(timer, None),
-                Err(error) => {
-                    tracing::debug!(%error, "no timer that goes on while the device sleeps");
-                    Timer::Refused
-                }
+            static TAKEN: AtomicUsize = AtomicUsize::new(0);
+            *self = match Place::take(&TAKEN) {
+                None => Timer::Refused,
+                Some(place) => match make() {
+                    Ok(timer) => Timer::Armed(timer, None, place),
+                    Err(error) => {
+                        tracing::debug!(%error, "no timer that goes on while the device sleeps");
+                        Timer::Refused
+                    }
+                },
             };
         }
-        let Timer::Armed(timer, armed) = self else { return false };
+        let Timer::Armed(timer, armed, _) = self else { return false };
         // One that is armed for an earlier moment is left: waking once too often costs less than arming again each time.
         if armed.is_none_or(|armed| armed > at) {
             if arm(timer, at).is_err() {
@@ -180,6 +211,17 @@ impl TimeProvider for WallClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn timers_are_limited_and_given_back() {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let mut places: Vec<Place> = (0..MAX_TIMERS).filter_map(|_| Place::take(&TAKEN)).collect();
+        assert_eq!(places.len(), MAX_TIMERS);
+        assert!(Place::take(&TAKEN).is_none() && Place::take(&TAKEN).is_none());
+        places.pop();
+        assert!(Place::take(&TAKEN).is_some());
+    }
 
     #[test]
     fn the_monotonic_clock_never_goes_backwards() {
