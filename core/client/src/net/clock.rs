@@ -80,7 +80,11 @@ enum Timer {
     #[default]
     None,
     /// Armed for this moment.
-    Armed(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>, Option<Duration>, Place),
+    Armed(
+        tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
+        Option<Duration>,
+        #[expect(dead_code, reason = "given back when it is dropped")] Place,
+    ),
     /// The system gives none, or there are enough.
     Refused,
 }
