@@ -153,6 +153,8 @@ impl Registration {
         let (refresh_from, refresh_at) = self.refresh_with_push(expires_in, refresh_in(expires_in, random));
         self.phase =
             Phase::Registered { refresh_from: now.mono + refresh_from, refresh_at: now.mono + refresh_at };
+        // Whoever prints what is told must not print the push token with it.
+        let contact = super::push::without_push(contact);
         let change = RegistrationChange::Registered { expires_in, contact, outbound, gruus };
         Next::Bound { change, flow_timer, pongs }
     }

@@ -157,6 +157,16 @@ impl Registration {
     }
 }
 
+/// A Contact without what it says of push: with the token anybody could wake the device.
+pub(super) fn without_push(contact: Uri<'static>) -> Uri<'static> {
+    let text = contact.as_str();
+    let (user, rest) = text.split_at(text.rfind('@').map_or(0, |at| at + 1));
+    let is_push = |part: &&str| part.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("pn-"));
+    let kept: Vec<&str> = rest.split(';').filter(|part| !is_push(part)).collect();
+    let bare = Uri::parse(format!("{user}{}", kept.join(";")));
+    bare.unwrap_or(contact)
+}
+
 /// The push services that an answer names, each with the time of `+sip.pnsreg` beside it. (RFC 8599 §4.1.4 writes pnsreq by
 /// mistake; its §8.4 and its example have pnsreg.) Several services stand in values of their own, or in one with commas.
 fn offered(response: &Message) -> impl Iterator<Item = (String, Option<Duration>)> {

@@ -1,7 +1,7 @@
 //! Push registrations in virtual time (RFC 8599).
 
 use crate::rig::{BOB, Incoming, Rig, seconds};
-use aldis_agent::{Event, Push, PushChange};
+use aldis_agent::{Event, Push, PushChange, RegistrationChange};
 use aldis_sip::Message;
 use aldis_sip::fields::Contact;
 
@@ -49,6 +49,19 @@ fn registered(push: &Push, caps: &str) -> Rig {
     let (mut rig, register) = registering(push);
     rig.accept(&register, &[(FEATURE_CAPS, caps)]);
     rig
+}
+
+#[test]
+fn what_is_told_holds_no_token() {
+    let mut rig = registered(&acme(), "*;+sip.pns=\"acme\"");
+    let events = rig.events();
+    let contact = events.iter().find_map(|event| match event {
+        Event::Registration { change: RegistrationChange::Registered { contact, .. }, .. } => Some(contact),
+        _ => None,
+    });
+    let contact = contact.unwrap().as_str();
+    assert!(contact.starts_with("sip:aldis-") && !contact.contains("pn-"), "{contact}");
+    assert!(!format!("{events:?}").contains("token-1"));
 }
 
 #[test]
