@@ -104,7 +104,9 @@ impl Tokens {
         let bearer = challenges.iter().filter_map(Bearer::read).find(trusted)?;
         // An answer to another's challenge would hand our token to whoever a message went to (AUTH-28), and a challenge
         // can name any realm.
-        if !(is_register || account.tokens_everywhere && is_own(&bearer.realm)) {
+        let of_registrar = |realm: &Realm| realm.asking.iter().any(|(_, register)| *register);
+        let is_ours = || self.realms.get(&bearer.realm).is_some_and(of_registrar) || is_own(&bearer.realm);
+        if !(is_register || account.tokens_everywhere && is_ours()) {
             return None;
         }
         if !self.realms.contains_key(&bearer.realm) && self.realms.len() >= MAX_REALMS {

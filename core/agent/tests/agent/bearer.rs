@@ -152,6 +152,20 @@ fn no_recipient_gets_our_token_auth_28() {
 }
 
 #[test]
+fn the_registrars_realm_is_ours_whatever_its_name_auth_26() {
+    let (mut rig, register) = Rig::registering_with(account().with_tokens_in_every_request());
+    let named = bearer(SERVER).replace("realm=\"example.test\"", "realm=\"Our Company\"");
+    rig.reply(&register, 401, &[(WWW, &named)]);
+    rig.tell(|agent, now| agent.set_token(now, "Our Company", Secret::new("t1"))).unwrap();
+    let register = rig.sent();
+    rig.accept(&register, &[]);
+    rig.send(BOB, "one");
+    let message = rig.sent();
+    rig.reply(&message, 407, &[("Proxy-Authenticate", &named)]);
+    assert_eq!(rig.sent().value(Header::ProxyAuthorization), Some("Bearer t1"));
+}
+
+#[test]
 fn a_token_goes_to_its_realm_only_auth_28() {
     let mut rig = challenged_with(account().with_tokens_in_every_request());
     give(&mut rig, "t1");
