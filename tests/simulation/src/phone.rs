@@ -159,6 +159,7 @@ impl Phone {
             .and_then(|account| account.with_flows(self.setup.flows))
             .unwrap_or_else(|error| panic!("{error}"))
             .with_password(Secret::new(password(self.user, self.typed)));
+        let account = if self.setup.resends { account } else { account.without_resending() };
         self.incarnation += 1;
         self.agent = Some(Agent::new(account, seed));
         self.wire.reborn();

@@ -83,6 +83,8 @@ pub struct PhoneSetup {
     pub jitter: Duration,
     pub nat: Option<Duration>,
     pub flows: usize,
+    /// Whether what may have left is sent again.
+    pub resends: bool,
     pub expires: u32,
     /// Timers come so much too late at most.
     pub slack: Duration,
@@ -124,6 +126,7 @@ impl Scenario {
                 jitter: r.scaled(1, 100),
                 nat: r.chance(30).then(|| r.scaled(150_000, 7_200_000)),
                 flows: if edges > 1 { r.pick(&[1, 1, 2, 2, 3]) } else { r.pick(&[1, 1, 1, 1, 2]) },
+                resends: r.chance(80),
                 expires: r.pick(&[3600, 3600, 3600, 3600, 7200, 600, 600, 300, 100]),
                 slack: r.pick(&[Duration::ZERO, Duration::from_millis(1), Duration::from_millis(200)]),
             })
@@ -164,6 +167,7 @@ impl Scenario {
             jitter: Duration::ZERO,
             nat: None,
             flows: 1,
+            resends: true,
             expires: 3600,
             slack: Duration::ZERO,
         };
