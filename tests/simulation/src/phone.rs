@@ -57,6 +57,8 @@ pub struct Phone {
     pub flows: BTreeMap<FlowId, usize>,
     /// Attempts that it waits for, and for which of its flows.
     pub attempts: BTreeMap<FlowId, usize>,
+    /// The latest attempt for each of its flows.
+    pub tried: BTreeMap<usize, FlowId>,
     /// Keys of messages that came, by their branch.
     pub came: BTreeMap<String, String>,
     pub latest: Option<MessageId>,
@@ -138,6 +140,7 @@ impl Phone {
             live: Live::default(),
             flows: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            tried: BTreeMap::new(),
             came: BTreeMap::new(),
             latest: None,
             accepted: BTreeSet::new(),
@@ -163,6 +166,7 @@ impl Phone {
         self.incarnation += 1;
         self.agent = Some(Agent::new(account, seed));
         self.wire.reborn();
+        self.tried.clear();
         (self.stopped, self.background) = (false, false);
     }
 

@@ -225,13 +225,8 @@ impl World {
         }
         phone.flows.remove(&flow);
         phone.wire.forget(conn);
-        let conns = &self.conns;
-        let replaced = phone.flows.iter().any(|(other, conn)| *other > flow && conns[*conn].slot == slot)
-            || phone
-                .attempts
-                .iter()
-                .any(|(other, number)| *other > flow && self.attempts[*number].slot == slot);
-        if !replaced {
+        // One that was to be replaced says nothing about the attempts to do so.
+        if phone.tried.get(&slot) == Some(&flow) {
             phone.wire.lost(now, slot, registered, pongs);
         }
         let at = phone.now(now);
@@ -270,6 +265,7 @@ impl World {
         self.attempts.push(attempt);
         let number = self.attempts.len() - 1;
         phone.attempts.insert(flow, number);
+        phone.tried.insert(slot, flow);
         self.trace.line(now, phone.user, || format!("connects for flow {slot} ({flow:?})"));
         // The resolver asks.
         let asked = now + self.latency(index) * 2;

@@ -240,7 +240,9 @@ impl World {
                     phone.flows.get(&flow).copied().filter(|conn| self.conns[*conn].born < now)
                 {
                     // An older connection serves again: what follows is about that one.
-                    phone.wire.at_once(self.conns[conn].slot, conn);
+                    let slot = self.conns[conn].slot;
+                    phone.wire.at_once(slot, conn);
+                    phone.tried.insert(slot, flow);
                 }
                 Ok(())
             }
