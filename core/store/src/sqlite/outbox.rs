@@ -150,7 +150,9 @@ pub(super) fn set_state(
         if changed > 0 && !state.is_pending() {
             // A receipt is nobody's reading.
             connection
-                .prepare_cached("DELETE FROM messages WHERE id = ?1 AND state BETWEEN 2 AND 9 AND kind = 1")?
+                .prepare_cached(
+                    "DELETE FROM messages WHERE id = ?1 AND state < 10 AND state >= 2 AND kind = 1",
+                )?
                 .execute([id])?;
         }
         Ok(changed > 0)
