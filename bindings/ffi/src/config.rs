@@ -3,6 +3,7 @@
 use crate::platform::Signer;
 use crate::{ClientKey, SecretProvider, StartError};
 use aldis::net::TlsVersion;
+use aldis::store::Limits;
 use aldis::trust::{self, Anchors, ClientCertificate, Crl, Pin, Policy, RevocationMode, Source};
 use aldis::{Config, Domain};
 use rustls_pki_types::CertificateDer;
@@ -66,6 +67,10 @@ pub struct PhoneConfig {
     /// Whom to trust.
     #[uniffi(default)]
     pub trust: TrustConfig,
+    /// A file in which messages outlive the app: what waits to be sent or to be handled, and conversations. It is made for
+    /// its owner alone; each account has one of its own. Nil: all of it ends with the phone.
+    #[uniffi(default)]
+    pub store_file: Option<String>,
 }
 
 /// Whom to trust, and what must be proven. Nothing here switches the proof off.
@@ -154,6 +159,7 @@ impl PhoneConfig {
             tokens_in_every_request: false,
             allow_md5: true,
             trust: TrustConfig::default(),
+            store_file: None,
         }
     }
 
@@ -201,6 +207,9 @@ impl PhoneConfig {
         }
         if !self.allow_md5 {
             config = config.without_md5();
+        }
+        if let Some(path) = self.store_file {
+            config = config.store_file(path, Limits::default());
         }
         config = self.trust.apply(config, key)?;
         // Last, so that a configuration that is refused asks for no secret.

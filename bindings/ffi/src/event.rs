@@ -248,6 +248,10 @@ pub struct IncomingMessage {
     pub sent_at: Option<i64>,
     /// When it came, in seconds since 1970.
     pub received_at: i64,
+    /// Its place in the store; that of later ones is larger.
+    pub sequence: u64,
+    /// Whether the sender wants to know when it was shown: tell with `displayed`, if the user consents.
+    pub wants_display_receipt: bool,
 }
 
 /// An event with its number.
@@ -339,6 +343,8 @@ impl From<aldis::Incoming> for IncomingMessage {
     fn from(message: aldis::Incoming) -> Self {
         IncomingMessage {
             text: message.text(),
+            sequence: message.sequence.0,
+            wants_display_receipt: message.wants_display_receipt(),
             id: message.id,
             from: message.from.to_string(),
             display_name: message.display_name,

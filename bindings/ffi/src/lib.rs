@@ -24,6 +24,7 @@ pub mod c;
 mod config;
 mod event;
 mod failure;
+mod history;
 mod log;
 mod mailbox;
 mod phone;
@@ -43,6 +44,7 @@ pub use failure::{
     CredentialsProblem, LostReason, MessageFailure, RegisterError, Registered, RegistrationFailure,
     SendError, Trouble, UnknownReason,
 };
+pub use history::{Conversation, HistoryEntry, Said, SentState, StorageError};
 pub use log::{LogLevel, clear_log_sink, set_log_sink};
 pub use phone::Phone;
 pub use platform::{ClientKey, KeyError, LogError, LogSink, SecretError, SecretProvider, SignatureMethod};

@@ -20,3 +20,13 @@ extension SendError: LocalizedError {
 extension ReachError: LocalizedError {
     public var errorDescription: String? { description }
 }
+
+/// What went wrong, in a sentence, and what to do about it.
+extension StorageError: LocalizedError {
+    public var errorDescription: String? { description }
+    public var recoverySuggestion: String? {
+        switch self {
+        case .Failed(_, let advice): advice
+        }
+    }
+}

@@ -20,7 +20,9 @@ public final class Phone: Sendable {
     /// ``shutDown()``, when all were read.
     public let events: Feed<Event>
 
-    /// Messages that come; each was stored and answered. For readers it is as with ``events``, and independent of them.
+    /// Messages that come; each was stored and answered. For readers it is as with ``events``, and independent of them. With
+    /// `PhoneConfig.storeFile` a message is acknowledged when the reader asks for the next: one that an app was killed over
+    /// comes again.
     public let messages: Feed<IncomingMessage>
 
     /// Starts a phone.
@@ -161,6 +163,55 @@ public final class Phone: Sendable {
 
     /// Takes a message back: it fails if nothing of it was sent, else its fate is unknown.
     public func withdraw(_ id: String) throws { try native.withdraw(id: id) }
+
+    /// Conversations whose newest message stands before `before`, newest first.
+    ///
+    /// - Throws: ``StorageError`` if the store cannot be read; so in all that follow
+    public func conversations(before: UInt64? = nil, limit: Int = 50) async throws -> [Conversation] {
+        try await native.conversations(before: before, limit: UInt32(limit))
+    }
+
+    /// Messages with `peer` that stand before `before`, newest first.
+    public func history(with peer: String, before: UInt64? = nil, limit: Int = 50) async throws -> [HistoryEntry] {
+        try await native.history(peer: peer, before: before, limit: UInt32(limit))
+    }
+
+    /// Messages before `before` that have every one of these words, newest first; `peer` narrows it to one conversation.
+    public func search(
+        _ words: String, with peer: String? = nil, before: UInt64? = nil, limit: Int = 50
+    ) async throws -> [HistoryEntry] {
+        try await native.search(words: words, peer: peer, before: before, limit: UInt32(limit))
+    }
+
+    /// The user has seen the conversation up to that place: it counts as read.
+    public func markRead(_ peer: String, upTo sequence: UInt64) async throws {
+        try await native.markRead(peer: peer, upTo: sequence)
+    }
+
+    /// The user has seen this message: its sender is told, if he asked to be, once.
+    public func displayed(_ message: IncomingMessage) async throws { try await native.displayed(incoming: message) }
+
+    /// Deletes a message here; whether there was one.
+    @discardableResult
+    public func deleteMessage(_ sequence: UInt64) async throws -> Bool {
+        try await native.deleteMessage(sequence: sequence)
+    }
+
+    /// Deletes a conversation here; how many messages it had.
+    @discardableResult
+    public func deleteConversation(_ peer: String) async throws -> UInt64 {
+        try await native.deleteConversation(peer: peer)
+    }
+
+    /// Sends a message once more that failed or whose fate is unknown, as the same message; false if it need not be.
+    public func sendAgain(_ id: String) async throws -> Bool { try await native.sendAgain(id: id) }
+
+    /// For an app that is about to be suspended: the store's locks and files are let go within a second, which iOS demands;
+    /// messages stay with their senders.
+    public func suspendStore() async throws { try await native.suspendStore() }
+
+    /// The app runs again: the store is opened again.
+    public func resumeStore() async throws { try await native.resumeStore() }
 
     /// Unregisters, ends what is under way within a few seconds, and returns when all has ended. May be called again.
     public func shutDown() async { await native.shutDown() }

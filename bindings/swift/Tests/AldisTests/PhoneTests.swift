@@ -262,6 +262,41 @@ final class PhoneTests: XCTestCase {
         await bob.shutDown()
     }
 
+    func testAMessageThatWasNotHandledComesAgainAfterARestart() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let config = server.config("alice", store: folder.appendingPathComponent("alice.db").path)
+        let (bob, before) = (try server.phone("bob"), try Phone(config) { _ in "wonderland" })
+        try await before.register()
+        for text in ["one", "two"] { _ = try await bob.send(text, to: "sip:alice@example.test") }
+        var reader = before.messages.makeAsyncIterator()
+        let first = await reader.next()
+        XCTAssertEqual(first?.text, "one")
+        // Asking for the next acknowledges the first; the second is on the screen when it ends.
+        let second = await reader.next()
+        XCTAssertEqual(second?.text, "two")
+        await before.shutDown()
+
+        let alice = try Phone(config) { _ in "wonderland" }
+        var again = alice.messages.makeAsyncIterator()
+        let repeated = await again.next()
+        XCTAssertEqual(repeated?.text, "two")
+        let page = try await alice.history(with: "sip:bob@example.test", limit: 1)
+        guard case .received(let incoming) = page.first?.said else { return XCTFail("\(page)") }
+        XCTAssertEqual(incoming.text, "two")
+        let unread = try await alice.conversations().map(\.unread)
+        XCTAssertEqual(unread, [2])
+        try await alice.markRead("sip:bob@example.test", upTo: page[0].sequence)
+        let deleted = try await alice.deleteConversation("sip:bob@example.test")
+        XCTAssertEqual(deleted, 2)
+        await alice.shutDown()
+        await bob.shutDown()
+        XCTAssertThrowsError(try Phone(server.config("alice", store: folder.path))) {
+            guard case StartError.Storage = $0 else { return XCTFail("\($0)") }
+        }
+    }
+
     func testTenThousandEventsUnderCancelledReadersComeOnceEachAndInOrder() async throws {
         let count = 10_000
         let (phone, server, seen) = (try server.phone("alice"), server!, Seen())
@@ -365,6 +400,7 @@ final class PhoneTests: XCTestCase {
         let lines = Lines()
         Log.to(.trace) { _, target, line in lines.add("\(target) \(line)") }
         let phone = try server.phone("alice")
+        try phone.setToken("bearer-3f8a", realm: "example.test")
         try await phone.register()
         _ = try await phone.send("a secret word", to: "sip:nobody@example.test")
         await phone.shutDown()
@@ -374,7 +410,7 @@ final class PhoneTests: XCTestCase {
         for await event in phone.events { dump(event, to: &printed) }
         dump(phone, to: &printed)
         dump(server.config("alice"), to: &printed)
-        for secret in ["wonderland", "secret word"] { XCTAssertFalse(printed.contains(secret)) }
+        for secret in ["wonderland", "secret word", "bearer-3f8a"] { XCTAssertFalse(printed.contains(secret)) }
     }
 
     func testAThousandPhonesLeaveNothingBehind() async throws {
@@ -430,10 +466,10 @@ final class PhoneTests: XCTestCase {
     func testACallCostsLessThanAMicrosecond() throws {
         let phone = try server.phone("alice")
         // The fastest round counts: other programs slow the others down.
-        func cost(_ call: () -> Void) -> Double {
+        func cost(atMost limit: Double = .infinity, _ call: () -> Void) -> Double {
             let end = ContinuousClock.now + .seconds(30)
             var (best, rounds) = (Double.infinity, 0)
-            while rounds < 200 || best >= 1000 && ContinuousClock.now < end {
+            while rounds < 200 || best >= limit && ContinuousClock.now < end {
                 let began = DispatchTime.now().uptimeNanoseconds
                 for _ in 0..<500 { call() }
                 best = min(best, Double(DispatchTime.now().uptimeNanoseconds - began) / 500)
@@ -442,7 +478,7 @@ final class PhoneTests: XCTestCase {
             return best
         }
         let stop = StopSignal()
-        let call = cost { _ = stop.isStopped() }
+        let call = cost(atMost: 1000) { _ = stop.isStopped() }
         let command = cost { phone.networkChanged() }
         print("a call: \(call) ns, a command: \(command) ns")
         XCTAssertLessThan(call, 1000)

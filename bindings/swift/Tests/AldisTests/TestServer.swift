@@ -59,11 +59,12 @@ final class TestServer: @unchecked Sendable {
     }
 
     func config(
-        _ user: String, at place: String = "registrar", roots: String = "root", certificates: [Data] = []
+        _ user: String, at place: String = "registrar", roots: String = "root", certificates: [Data] = [],
+        store: String? = nil
     ) -> PhoneConfig {
         PhoneConfig(
             addressOfRecord: "sip:\(user)@example.test", addresses: [self[place]],
-            trust: TrustConfig(onlyRoots: self[roots], clientCertificates: certificates))
+            trust: TrustConfig(onlyRoots: self[roots], clientCertificates: certificates), storeFile: store)
     }
 
     func phone(_ user: String, password: String? = nil, at place: String = "registrar") throws -> Phone {

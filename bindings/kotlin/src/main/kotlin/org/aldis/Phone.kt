@@ -8,8 +8,10 @@ import kotlinx.coroutines.GlobalScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.launch
 import org.aldis.ffi.ClientKey
+import org.aldis.ffi.Conversation
 import org.aldis.ffi.Event
 import org.aldis.ffi.EventPackage
+import org.aldis.ffi.HistoryEntry
 import org.aldis.ffi.IncomingMessage
 import org.aldis.ffi.OutgoingState
 import org.aldis.ffi.PhoneConfig
@@ -19,6 +21,7 @@ import org.aldis.ffi.Registered
 import org.aldis.ffi.SecretProvider
 import org.aldis.ffi.SendException
 import org.aldis.ffi.StartException
+import org.aldis.ffi.StorageException
 import java.net.InetAddress
 import java.util.concurrent.atomic.AtomicBoolean
 import org.aldis.ffi.Phone as NativePhone
@@ -57,7 +60,11 @@ constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = nul
     val events: Flow<Event> =
         Feed { after, until -> unlessClosed { native.nextEvent(after, until) }?.let { Numbered(it.sequence, it.event) } }
 
-    /** Messages that come; each was stored and answered. For collectors it is as with [events], and independent of them. */
+    /**
+     * Messages that come; each was stored and answered. For collectors it is as with [events], and independent of them. With
+     * `PhoneConfig.storeFile` a message is acknowledged when the collector asks for the next: one that an app was killed over
+     * comes again.
+     */
     val messages: Flow<IncomingMessage> =
         Feed { after, until -> unlessClosed { native.nextMessage(after, until) }?.let { Numbered(it.sequence, it.incoming) } }
 
@@ -182,6 +189,53 @@ constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = nul
      */
     @Throws(SendException::class)
     fun withdraw(id: String) = native.withdraw(id)
+
+    /**
+     * Conversations whose newest message stands before [before], newest first.
+     *
+     * @throws StorageException if the store cannot be read; so in all that follow
+     */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun conversations(before: ULong? = null, limit: Int = 50): List<Conversation> =
+        native.conversations(before, limit.toUInt())
+
+    /** Messages with [peer] that stand before [before], newest first. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun history(peer: String, before: ULong? = null, limit: Int = 50): List<HistoryEntry> =
+        native.history(peer, before, limit.toUInt())
+
+    /** Messages before [before] that have every one of these words, newest first; [peer] narrows it to one conversation. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun search(words: String, peer: String? = null, before: ULong? = null, limit: Int = 50): List<HistoryEntry> =
+        native.search(words, peer, before, limit.toUInt())
+
+    /** The user has seen the conversation up to that place: it counts as read. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun markRead(peer: String, upTo: ULong) = native.markRead(peer, upTo)
+
+    /** The user has seen this message: its sender is told, if he asked to be, once. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun displayed(message: IncomingMessage) = native.displayed(message)
+
+    /** Deletes a message here; whether there was one. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun deleteMessage(sequence: ULong): Boolean = native.deleteMessage(sequence)
+
+    /** Deletes a conversation here; how many messages it had. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun deleteConversation(peer: String): ULong = native.deleteConversation(peer)
+
+    /** Sends a message once more that failed or whose fate is unknown, as the same message; false if it need not be. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun sendAgain(id: String): Boolean = native.sendAgain(id)
+
+    /** For an app that is about to be suspended: the store's locks and files are let go; messages stay with their senders. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun suspendStore() = native.suspendStore()
+
+    /** The app runs again: the store is opened again. */
+    @Throws(StorageException::class, CancellationException::class)
+    suspend fun resumeStore() = native.resumeStore()
 
     /** Unregisters, ends what is under way within a few seconds, and returns when all has ended. May be called again. */
     suspend fun shutDown() = native.shutDown()

@@ -33,6 +33,7 @@ import org.aldis.ffi.ReachException
 import org.aldis.ffi.RegisterException
 import org.aldis.ffi.RegistrationFailure
 import org.aldis.ffi.RegistrationState
+import org.aldis.ffi.Said
 import org.aldis.ffi.SendException
 import org.aldis.ffi.SignatureMethod
 import org.aldis.ffi.StartException
@@ -48,8 +49,10 @@ import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.Timeout
+import org.junit.jupiter.api.io.TempDir
 import java.io.File
 import java.net.InetAddress
+import java.nio.file.Path
 import java.util.concurrent.ConcurrentLinkedQueue
 import java.util.concurrent.atomic.AtomicInteger
 
@@ -278,6 +281,48 @@ class PhoneTest {
     }
 
     @Test
+    fun `a message that an app was killed over comes again, and no other`(@TempDir folder: Path) = test {
+        val store = folder.resolve("alice.db").toString()
+        server.phone("bob").use { bob ->
+            val ready = CompletableDeferred<Unit>()
+            val killed = async(Dispatchers.IO) {
+                val java = Path.of(System.getProperty("java.home"), "bin", "java").toString()
+                val classes = System.getProperty("surefire.test.class.path") ?: System.getProperty("java.class.path")
+                val process = ProcessBuilder(java, "-cp", classes, "org.aldis.KilledAppKt", server.registrar, store)
+                    .redirectErrorStream(true).apply { environment()["ALDIS_ROOT"] = server.root }.start()
+                val lines = process.inputStream.bufferedReader()
+                val said = mutableListOf<String>()
+                while (true) {
+                    said += lines.readLine() ?: break
+                    if (said.last() == "ready") ready.complete(Unit)
+                }
+                process.waitFor()
+                said.filter { it != "ready" }
+            }
+            ready.await()
+            assertAccepted(bob.send("sip:alice@example.test", "one"))
+            assertAccepted(bob.send("sip:alice@example.test", "two"))
+            // It is killed while it handles the second.
+            assertEquals(listOf("one", "two"), killed.await())
+            Phone(server.config("alice").copy(storeFile = store), secrets = { "wonderland" }).use { alice ->
+                assertEquals("two", alice.messages.first().text)
+                alice.register()
+                assertAccepted(bob.send("sip:alice@example.test", "three"))
+                assertEquals("three", alice.messages.first().text)
+                val page = alice.history("sip:bob@example.test", limit = 2)
+                assertEquals(listOf("three", "two"), page.map { (it.said as Said.Received).incoming.text })
+                assertEquals(listOf("one"), alice.search("on").map { (it.said as Said.Received).incoming.text })
+                assertEquals(listOf("sip:bob@example.test" to 3u), alice.conversations().map { it.peer to it.unread })
+                alice.markRead("sip:bob@example.test", page.first().sequence)
+                assertEquals(0u, alice.conversations().single().unread)
+                assertEquals(3uL, alice.deleteConversation("sip:bob@example.test"))
+                assertTrue(alice.conversations().isEmpty())
+            }
+        }
+        thrownBy<StartException.Storage> { Phone(server.config("alice").copy(storeFile = "$folder")).close() }
+    }
+
+    @Test
     fun `a message that fails says why`() = test {
         server.phone("alice").use { alice ->
             thrownBy<SendException.Recipient> { alice.send("bob", "x") }
@@ -410,13 +455,14 @@ class PhoneTest {
         val lines = ConcurrentLinkedQueue<String>()
         Log.to(LogLevel.TRACE) { _, target, line -> lines += "$target $line" }
         val phone = server.phone("alice")
+        phone.setToken("example.test", "bearer-3f8a")
         phone.register()
         phone.send("sip:nobody@example.test", "a secret word")
         phone.shutDown()
         Log.off()
         val events = phone.events.toList()
         val printed = listOf(phone, server.config("alice"), events, KeystoreKey(server.clientKey), lines).joinToString()
-        for (secret in listOf("wonderland", "secret word")) assertFalse(printed.contains(secret), secret)
+        for (secret in listOf("wonderland", "secret word", "bearer-3f8a")) assertFalse(printed.contains(secret), secret)
         assertTrue(lines.isNotEmpty(), "the log says something")
         phone.close()
     }
