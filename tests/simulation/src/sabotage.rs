@@ -25,13 +25,11 @@ pub enum Sabotage {
     SameBranch,
     /// A deadline is in the past.
     BusyLoop,
-    /// The end of a connection is not noticed.
-    UnnoticedEnd,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Sabotage; 11] = [
+    pub const ALL: [Sabotage; 10] = [
         Sabotage::LostTimer,
         Sabotage::MissedDuplicate,
         Sabotage::BackOffReset,
@@ -42,7 +40,6 @@ impl Sabotage {
         Sabotage::EarlyAnswer,
         Sabotage::SameBranch,
         Sabotage::BusyLoop,
-        Sabotage::UnnoticedEnd,
     ];
 }
 

@@ -220,9 +220,6 @@ impl World {
             return Ok(());
         }
         self.trace.line(now, phone.user, || format!("is told that connection {conn} is gone: {why}"));
-        if self.sabotage == Some(Sabotage::UnnoticedEnd) {
-            return Ok(());
-        }
         phone.flows.remove(&flow);
         phone.wire.forget(conn);
         // One that was to be replaced says nothing about the attempts to do so.
