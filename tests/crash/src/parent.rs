@@ -15,9 +15,9 @@ const DOMAIN: &str = "example.test";
 /// Messages that the victim sends in each run.
 const EACH: u32 = 2;
 /// Places around commits at which a victim may die; later ones are passed by few runs.
-const PLACES: u64 = 40;
+const PLACES: u64 = 24;
 /// A victim that does not reach its place is killed then.
-const LONGEST: Duration = Duration::from_millis(400);
+const LONGEST: Duration = Duration::from_millis(1500);
 /// The last run ends when nothing has happened for so long: longer than any attempt that waits.
 const QUIET: Duration = Duration::from_secs(3);
 
@@ -70,7 +70,7 @@ pub async fn with_victim(program: &Path, kills: u32, seed: u64) -> Report {
         };
         let child = start(program, &orders);
         let sending = write(bob.clone(), judge.clone(), format!("b-{run}"));
-        let limit = if own_hand { LONGEST } else { Duration::from_millis(20 + dice.below(200)) };
+        let limit = if own_hand { LONGEST } else { Duration::from_millis(20 + dice.below(500)) };
         tokio::join!(die(child, limit), sending);
     }
     let last = Orders {
