@@ -1,5 +1,6 @@
 //! Many accounts in one process: phones that register at one registrar, and what they cost.
 
+use aldis::net::Deadlines;
 use aldis::trust::{Anchors, Policy, Source};
 use aldis::{Config, ConnectionState, Event, Phone, RegistrationState};
 use aldis_registrar::Options;
@@ -14,6 +15,12 @@ use tokio::time::timeout;
 /// Whose accounts they are.
 pub const DOMAIN: &str = "example.test";
 const PASSWORD: &str = "wonderland";
+/// A machine that is busy with something else is no failure of an account.
+const DEADLINES: Deadlines = Deadlines {
+    connect: Duration::from_secs(60),
+    handshake: Duration::from_secs(120),
+    total: Duration::from_secs(180),
+};
 /// How long the next registration may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Handshakes at a time: as many as a client may begin without spoiling the deadline of the first.
@@ -55,6 +62,7 @@ impl Place {
             .expect("a configuration")
             .password(PASSWORD)
             .trust(self.policy.clone())
+            .deadlines(DEADLINES)
     }
 }
 
