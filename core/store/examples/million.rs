@@ -139,9 +139,8 @@ fn main() {
     timed("a search for a word of one message", || {
         assert_eq!(store.search(&rare, None, None, 50).unwrap().len(), 1);
     });
-    timed("a search for two common words", || {
-        assert!(!store.search("coffee answer", None, None, 50).unwrap().is_empty())
-    });
+    // Whether any message has both depends on how many there are.
+    timed("a search for two common words", || drop(store.search("coffee answer", None, None, 50).unwrap()));
     timed("a search for two letters", || assert_eq!(store.search("co", None, None, 50).unwrap().len(), 50));
     timed("a search for a common word in one conversation", || {
         assert!(!store.search("coffee", Some(peer), None, 50).unwrap().is_empty());
