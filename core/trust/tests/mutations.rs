@@ -196,22 +196,22 @@ fn signed_extensions_of_any_form_never_panic_and_never_lend_a_name() {
     let access = [&[0x30, 22, 0x30, 20, 6, 8, 0x2b, 6, 1, 5, 5, 7, 48, 1, 0x86, 8][..], b"http://a"].concat();
     let plain = || Template::server(DOMAIN);
     let other = || plain().no_names().dns("other.test");
-    let kinds: [(&dyn Fn() -> Template, &[u64], Vec<u8>); 9] = [
-        (&|| plain().no_names(), &[2, 5, 29, 17], names),
-        (&|| other().no_purposes(), &[2, 5, 29, 37], purposes),
-        (&other, &[2, 5, 29, 31], places.clone()),
-        (&other, &[2, 5, 29, 46], places),
-        (&other, &[1, 3, 6, 1, 5, 5, 7, 1, 1], access),
-        (&other, &[1, 3, 6, 1, 5, 5, 7, 1, 24], vec![0x30, 3, 2, 1, 5]),
-        (&|| other().no_authority_key_identifier(), &[2, 5, 29, 35], vec![0x30, 6, 0x80, 4, 1, 2, 3, 4]),
-        (&other, &[2, 5, 29, 32], vec![0x30, 6, 0x30, 4, 6, 2, 0x2a, 3]),
-        (&other, &[2, 5, 29, 36], vec![0x30, 6, 0x80, 1, 0, 0x81, 1, 0]),
+    let kinds: [(Template, &[u64], Vec<u8>); 9] = [
+        (plain().no_names(), &[2, 5, 29, 17], names),
+        (other().no_purposes(), &[2, 5, 29, 37], purposes),
+        (other(), &[2, 5, 29, 31], places.clone()),
+        (other(), &[2, 5, 29, 46], places),
+        (other(), &[1, 3, 6, 1, 5, 5, 7, 1, 1], access),
+        (other(), &[1, 3, 6, 1, 5, 5, 7, 1, 24], vec![0x30, 3, 2, 1, 5]),
+        (other().no_authority_key_identifier(), &[2, 5, 29, 35], vec![0x30, 6, 0x80, 4, 1, 2, 3, 4]),
+        (other(), &[2, 5, 29, 32], vec![0x30, 6, 0x30, 4, 6, 2, 0x2a, 3]),
+        (other(), &[2, 5, 29, 36], vec![0x30, 6, 0x80, 1, 0, 0x81, 1, 0]),
     ];
     let mut numbers = Numbers(6);
     for round in 0..rounds(900) {
         let (template, oid, sound) = &kinds[round % kinds.len()];
         let content = numbers.damage(sound);
-        let template = template().extension(oid, numbers.below(4) == 0, content.clone());
+        let template = template.clone().extension(oid, numbers.below(4) == 0, content.clone());
         let Ok(leaf) = w.issuing.issue(template) else { continue };
         let mut question = Question::about(&w.root, leaf.chain());
         if numbers.below(2) == 0 {
