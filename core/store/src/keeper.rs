@@ -1,9 +1,9 @@
-//! A store with a thread of its own.
+//! A store behind a queue: one on a disk gets a thread of its own.
 
 use crate::{Store, StoreError};
-use std::io;
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io, thread};
 
 /// Most requests that share one commit.
 const MAX_GROUP: usize = 512;
@@ -21,26 +21,48 @@ enum Job {
     Close(Box<dyn FnOnce() + Send>),
 }
 
-/// Gives a store a thread of its own. Requests are done in the order in which they are made; what came while the disk was
-/// busy shares the next commit, so that many messages cost one sync. Dropping it lets the thread end when it has done all
-/// that was asked for.
-#[derive(Clone, Debug)]
+/// Does what is asked of a store, in the order in which it is asked. A store that waits for a disk gets a thread of its own:
+/// what came while the disk was busy shares the next commit, so that many messages cost one sync, and dropping the keeper
+/// lets the thread end when it has done all that was asked for. One that waits for nothing ([`Store::is_lasting`] is `false`)
+/// works at once, where it is asked: a thread each would be most of the cost of thousands of phones.
+#[derive(Clone)]
 pub struct Keeper {
-    jobs: Sender<Job>,
+    worker: Worker,
+}
+
+#[derive(Clone)]
+enum Worker {
+    Thread(Sender<Job>),
+    /// `None` after the end.
+    Here(Arc<Mutex<Option<Box<dyn Store>>>>),
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let worker = match &self.worker {
+            Worker::Thread(_) => "thread",
+            Worker::Here(_) => "here",
+        };
+        f.debug_struct("Keeper").field("worker", &worker).finish()
+    }
 }
 
 impl Keeper {
-    /// Starts the thread.
+    /// Takes a store over, and starts its thread if it needs one.
     ///
     /// # Errors
     /// The system starts no thread.
     pub fn start(store: Box<dyn Store>) -> io::Result<Self> {
+        if !store.is_lasting() {
+            return Ok(Keeper { worker: Worker::Here(Arc::new(Mutex::new(Some(store)))) });
+        }
         let (jobs, receiver) = channel();
         thread::Builder::new().name("aldis-store".into()).spawn(move || keep(store, &receiver))?;
-        Ok(Keeper { jobs })
+        Ok(Keeper { worker: Worker::Thread(jobs) })
     }
 
-    /// Has work done; `done` is called on the store's thread when it is durable, or failed. It must not block.
+    /// Has work done; `done` is called when it is durable, or failed, on the store's thread if it has one, else before this
+    /// returns. Neither may block, or ask this keeper for anything.
     pub fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,
@@ -64,8 +86,35 @@ impl Keeper {
     }
 
     fn send(&self, job: Job) {
-        if let Err(SendError(job)) = self.jobs.send(job) {
-            refuse(job);
+        match &self.worker {
+            Worker::Thread(jobs) => {
+                if let Err(SendError(job)) = jobs.send(job) {
+                    refuse(job);
+                }
+            }
+            Worker::Here(store) => here(store, job),
+        }
+    }
+}
+
+/// Does a request at once.
+fn here(store: &Mutex<Option<Box<dyn Store>>>, job: Job) {
+    // A panic of somebody's work leaves the store as that work left it, as on a thread of its own.
+    let mut held = store.lock().unwrap_or_else(PoisonError::into_inner);
+    match job {
+        Job::Together(work) | Job::Alone(work) => {
+            let finish = match held.as_mut() {
+                Some(store) => work(Ok(store.as_mut())),
+                None => work(Err(StoreError::Suspended)),
+            };
+            drop(held);
+            finish(Ok(()));
+        }
+        Job::Close(done) => {
+            let store = held.take();
+            drop(held);
+            drop(store);
+            done();
         }
     }
 }
@@ -143,7 +192,7 @@ fn together(store: &mut dyn Store, first: Work, jobs: &Receiver<Job>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Incoming, MemoryStore, Sequence, Stored};
+    use crate::{Incoming, Limits, MemoryStore, Sequence, SqliteStore, Stored};
 
     fn message(n: usize) -> Incoming {
         Incoming {
@@ -162,9 +211,29 @@ mod tests {
         }
     }
 
+    /// One with a thread, and one without.
+    fn both() -> (tempfile::TempDir, [Keeper; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("aldis.db");
+        let (file, _) = SqliteStore::open(&path, Limits::default()).unwrap();
+        let keepers = [
+            Keeper::start(Box::new(file)).unwrap(),
+            Keeper::start(Box::new(MemoryStore::default())).unwrap(),
+        ];
+        assert!(matches!(keepers[0].worker, Worker::Thread(_)));
+        assert!(matches!(keepers[1].worker, Worker::Here(_)));
+        (folder, keepers)
+    }
+
     #[test]
     fn requests_are_done_in_order_and_all_before_the_end() {
-        let keeper = Keeper::start(Box::new(MemoryStore::default())).unwrap();
+        let (_folder, keepers) = both();
+        for keeper in keepers {
+            all_in_order(&keeper);
+        }
+    }
+
+    fn all_in_order(keeper: &Keeper) {
         let (answers, answered) = channel();
         for n in 0..2000 {
             let answers = answers.clone();
@@ -183,7 +252,13 @@ mod tests {
 
     #[test]
     fn what_is_asked_after_the_end_is_refused() {
-        let keeper = Keeper::start(Box::new(MemoryStore::default())).unwrap();
+        let (_folder, keepers) = both();
+        for keeper in keepers {
+            refused_after_the_end(&keeper);
+        }
+    }
+
+    fn refused_after_the_end(keeper: &Keeper) {
         let (ended, end) = channel();
         keeper.close(move || ended.send(()).unwrap());
         end.recv().unwrap();
