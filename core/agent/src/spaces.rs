@@ -292,9 +292,11 @@ impl Spaces {
             if let Err(mismatch) = answer.check(&info, response.body()) {
                 tracing::warn!(%mismatch, "the server's proof of the password does not match");
             }
-            // The same nonce again is no new one: its count goes on.
+            // The same nonce again is no new one: its count goes on. And what follows another challenge than the present one,
+            // which a second flow may have brought meanwhile, does not belong to its opaque and algorithm.
             if let Some(space) = self.known.get_mut(key)
                 && let Some(nonce) = info.nextnonce
+                && space.uses(answer.credentials().nonce().raw())
                 && !space.uses(nonce.raw())
             {
                 *space.challenge = space.challenge.as_ref().clone().with_next_nonce(nonce);

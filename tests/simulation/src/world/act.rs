@@ -147,8 +147,13 @@ impl World {
                 self.phones[phone].wire.excused();
                 self.tell(phone, Agent::unregister)
             }
+            Action::Background { phone } | Action::Foreground { phone } if self.phones[phone].asleep => {
+                Ok(())
+            }
             Action::Background { phone } => {
                 self.phones[phone].background = true;
+                // Pings come later from now on.
+                self.disturbed(phone);
                 self.tell(phone, Agent::enter_background)
             }
             Action::Foreground { phone } => {
