@@ -92,7 +92,8 @@ pub(crate) struct Driver {
     told: BTreeSet<MessageId>,
     send_delivery_receipts: bool,
     send_display_receipts: bool,
-    commands: mpsc::UnboundedReceiver<Command>,
+    /// Boxed: a channel keeps room for 32, from the beginning and in every phone.
+    commands: mpsc::UnboundedReceiver<Box<Command>>,
     events: Arc<Queue>,
     wires: Wires,
     alarm: Alarm,
@@ -125,7 +126,7 @@ impl Driver {
         config: Config,
         seed: [u8; 32],
         durable: Durable,
-        commands: mpsc::UnboundedReceiver<Command>,
+        commands: mpsc::UnboundedReceiver<Box<Command>>,
         events: Arc<Queue>,
     ) -> Self {
         let flows = config.account.flows();
@@ -179,7 +180,7 @@ impl Driver {
         // What was commanded too late is told so.
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Send { taken, .. } = command {
+            if let Command::Send { taken, .. } = *command {
                 let _ = taken.send(Err(SendRefused::Stopped.into()));
             }
         }
@@ -197,9 +198,9 @@ impl Driver {
             }
         };
         tokio::select! {
-            command = self.commands.recv() => Wake::Command(command),
+            command = self.commands.recv() => Wake::Command(command.map(|command| *command)),
             (id, happening) = self.wires.next() => Wake::Wire(id, happening),
-            Some(done) = self.durable.next() => Wake::Stored(Box::new(done)),
+            Some(done) = self.durable.next() => Wake::Stored(done),
             () = sleep => Wake::Time,
         }
     }

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// [`Phone::shut_down`] does, in the background.
 #[derive(Debug)]
 pub struct Phone {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<Box<Command>>,
     pub(crate) events: Arc<Queue>,
     pub(crate) keeper: Keeper,
     /// The app acknowledges messages itself.
@@ -133,7 +133,7 @@ impl Phone {
 
     pub(crate) fn command(&self, command: Command) {
         // After the driver has ended there is nothing left to command.
-        let _ = self.commands.send(command);
+        let _ = self.commands.send(Box::new(command));
     }
 
     /// States the intent to be registered. Losing and regaining the connection, refreshing and backing off are the

@@ -10,7 +10,7 @@ use allocation_counter::measure;
 /// Accounts of one step; there are two steps.
 const STEP: usize = 100;
 /// The most heap that an account with its connection may take, in bytes.
-const MOST: i64 = 64 * 1024;
+const MOST: i64 = 40 * 1024;
 
 /// Counted is what this thread allocates and keeps, byte by byte: the registrar has threads of its own.
 #[test]

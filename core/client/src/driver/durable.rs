@@ -57,8 +57,9 @@ pub(crate) struct Durable {
     pub(super) owner: Owner,
     pub(super) lasting: bool,
     pub(super) uses: Use,
-    pub(super) done: mpsc::UnboundedReceiver<Done>,
-    pub(super) tell: mpsc::UnboundedSender<Done>,
+    /// Boxed: a channel keeps room for 32, from the beginning and in every phone.
+    pub(super) done: mpsc::UnboundedReceiver<Box<Done>>,
+    pub(super) tell: mpsc::UnboundedSender<Box<Done>>,
     /// The outbox of earlier runs was taken over: from here on new messages stand behind it.
     pub(super) ready: bool,
     pub(super) early: Vec<Command>,
@@ -106,7 +107,7 @@ impl Durable {
     ) {
         let tell = self.tell.clone();
         // Nobody listens any more once the driver has ended.
-        self.keeper.ask(work, move |result| drop(tell.send(done(result))));
+        self.keeper.ask(work, move |result| drop(tell.send(Box::new(done(result)))));
     }
 
     pub(super) fn ask_alone<T: Send + 'static>(
@@ -115,7 +116,7 @@ impl Durable {
         done: impl FnOnce(Result<T, StoreError>) -> Done + Send + 'static,
     ) {
         let tell = self.tell.clone();
-        self.keeper.ask_alone(work, move |result| drop(tell.send(done(result))));
+        self.keeper.ask_alone(work, move |result| drop(tell.send(Box::new(done(result)))));
     }
 
     /// Begins: what an earlier run left is taken up.
@@ -128,7 +129,7 @@ impl Durable {
         }
     }
 
-    pub(super) async fn next(&mut self) -> Option<Done> {
+    pub(super) async fn next(&mut self) -> Option<Box<Done>> {
         self.done.recv().await
     }
 

@@ -188,12 +188,12 @@ impl Driver {
         loop {
             tokio::select! {
                 biased;
-                Some(done) = self.durable.done.recv() => self.stored(done),
+                Some(done) = self.durable.done.recv() => self.stored(*done),
                 _ = &mut is_closed => break,
             }
         }
         while let Ok(done) = self.durable.done.try_recv() {
-            self.stored(done);
+            self.stored(*done);
         }
         for (_, taken) in std::mem::take(&mut self.durable.takers) {
             let _ = taken.send(Err(SendRefused::Stopped.into()));
