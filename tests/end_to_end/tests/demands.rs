@@ -138,7 +138,7 @@ async fn a_wildcard_needs_the_accounts_exception() {
 async fn tls_1_3_can_be_demanded() {
     let old = registrar(options().tls(TlsVersions::Tls12)).await;
     let config = aldis_end_to_end::config(&old, "alice").min_tls(TlsVersion::Tls13);
-    assert_eq!(tls_trouble(config).await, TlsCause::Version);
+    assert_eq!(tls_trouble(config).await, TlsCause::NoTls13 { for_own_certificate: false });
     assert_eq!(old.application_bytes(), 0);
 }
 
