@@ -218,8 +218,11 @@ fn incoming(message: &Incoming) -> Value {
     members
 }
 
+/// A text; the bytes too where some of them could not be read and were replaced, so that nothing is lost; else the bytes.
 pub(crate) fn text_or_bytes(text: Option<&str>, bytes: &[u8]) -> Value {
+    let replaced = |text: &str| text.contains(char::REPLACEMENT_CHARACTER) && text.as_bytes() != bytes;
     match text {
+        Some(text) if replaced(text) => json!({"body": text, "body_base64": STANDARD.encode(bytes)}),
         Some(text) => json!({"body": text}),
         None => json!({"body_base64": STANDARD.encode(bytes)}),
     }
@@ -445,5 +448,13 @@ mod tests {
     #[test]
     fn a_body_that_is_no_text_is_base64() {
         assert_eq!(text_or_bytes(None, &[0xff, 0]), json!({"body_base64": "/wA="}));
+    }
+
+    #[test]
+    fn a_text_of_which_bytes_were_replaced_has_its_bytes_too_i_06() {
+        let both = json!({"body": "a\u{fffd}", "body_base64": "Yf8="});
+        assert_eq!(text_or_bytes(Some("a\u{fffd}"), b"a\xff"), both);
+        let meant = "a\u{fffd}";
+        assert_eq!(text_or_bytes(Some(meant), meant.as_bytes()), json!({"body": meant}));
     }
 }
