@@ -72,13 +72,16 @@ impl Agent {
         self.slots.iter().position(|slot| matches!(slot.link, Link::Connecting(current) if current == id))
     }
 
-    /// The flow that registers before others, and alone where there is no outbound: one that is bound, else the first of those
-    /// to a server of their own with the fewest failures.
+    /// The flow that registers before others, and alone where there is no outbound: one that is bound, else the first with the
+    /// fewest failures of those to a server of their own and those that are to be registered. So one that was alone and is
+    /// lost gets its attempt at once (OUT-11), and removes its old binding, whatever another waits for.
     fn lead(&self) -> usize {
         self.slots.iter().position(|slot| slot.registration.is_bound()).unwrap_or_else(|| {
             let failures = |slot: &Slot| slot.failures.saturating_add(slot.registration.failures());
-            let places = self.slots.iter().take(self.account.places()).enumerate();
-            places.min_by_key(|(_, slot)| failures(slot)).map_or(0, |(index, _)| index)
+            let places = self.account.places();
+            let may_lead = |(index, slot): &(usize, &Slot)| *index < places || slot.registration.wanted;
+            let candidates = self.slots.iter().enumerate().filter(may_lead);
+            candidates.min_by_key(|(_, slot)| failures(slot)).map_or(0, |(index, _)| index)
         })
     }
 

@@ -247,6 +247,46 @@ fn when_the_last_flow_is_lost_the_others_wait_less_out_09() {
 }
 
 #[test]
+fn the_only_flow_is_replaced_at_once_whatever_another_waits_for_out_11_out_09() {
+    let mut rig = Rig::new(two());
+    rig.register();
+    rig.pass(seconds(2));
+    assert_eq!(rig.wanted.iter().map(|wanted| wanted.slot).collect::<Vec<_>>(), [0, 1]);
+    for _ in 0..10 {
+        while rig.wanted.len() < 2 {
+            rig.step();
+        }
+        if rig.wanted[0].slot == 1 {
+            rig.wanted.rotate_left(1);
+        }
+        rig.fail_to_connect();
+    }
+    rig.connect();
+    let register = rig.sent();
+    rig.accept(&register, &[]);
+    assert_eq!(reg_id(&register), "2");
+    rig.pass(seconds(1));
+    assert!(!rig.wants_connection(), "without outbound there is one flow");
+    rig.events();
+
+    rig.lose();
+    assert!(retry_in(&mut rig) <= Duration::from_millis(500));
+    rig.pass(Duration::from_millis(500));
+    assert_eq!(rig.wanted.iter().map(|wanted| wanted.slot).collect::<Vec<_>>(), [1]);
+    for longest in [1, 2, 4] {
+        rig.events();
+        rig.fail_to_connect();
+        let waited = retry_in(&mut rig);
+        assert!((seconds(longest) / 2..=seconds(longest)).contains(&waited), "{waited:?}");
+        rig.pass(waited);
+    }
+    rig.connect();
+    let again = rig.sent();
+    assert_eq!(reg_id(&again), "2");
+    assert_eq!(again.contacts().count(), 2, "the binding of the lost connection is removed");
+}
+
+#[test]
 fn unregistering_removes_each_binding_reg_13() {
     let (mut rig, flows) = registered(two());
     rig.unregister();
