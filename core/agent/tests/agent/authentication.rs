@@ -328,6 +328,32 @@ fn a_next_nonce_that_is_the_present_one_counts_on_auth_12_auth_17() {
 }
 
 #[test]
+fn a_next_nonce_does_not_follow_the_challenge_that_another_flow_has_brought_auth_17() {
+    let mut rig = Rig::new(account().with_flows(2).unwrap());
+    rig.register();
+    let first = rig.connect();
+    let register = rig.sent();
+    rig.reply(&register, 401, &[(WWW, &challenge("n1", r#", opaque="a""#))]);
+    let one = rig.sent();
+    assert_eq!((rig.route(&one), nonce(&proven(&one))), (first, "n1".into()));
+    // The answer takes longer than the head start; the second flow meets a challenge of its own meanwhile.
+    rig.pass(crate::rig::seconds(2));
+    rig.connect();
+    let register = rig.sent();
+    rig.reply(&register, 401, &[(WWW, &challenge("n2", r#", opaque="b", stale=true"#))]);
+    let two = rig.sent();
+    rig.accept(&one, &[("Require", "outbound"), ("Authentication-Info", r#"nextnonce="n3""#)]);
+    rig.accept(&two, &[("Require", "outbound")]);
+    rig.unregister();
+    let removals = [rig.sent(), rig.sent()];
+    for (removal, counted) in removals.iter().zip(["00000002", "00000003"]) {
+        let answer = proven(removal);
+        let opaque = answer.opaque().unwrap().text().into_owned();
+        assert_eq!((nonce(&answer), count(&answer), opaque), ("n2".into(), counted.into(), "b".into()));
+    }
+}
+
+#[test]
 fn our_proxys_realm_is_answered_unasked_in_later_messages_auth_20() {
     let mut rig = Rig::connected();
     rig.send(BOB, "one");
