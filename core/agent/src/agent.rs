@@ -15,7 +15,7 @@ use crate::event::{
     RegistrationFailure, Ticket, UnknownReason,
 };
 use crate::message::{NewMessage, SendRefused};
-use crate::outbox::{Leaving, Outbox};
+use crate::outbox::{Ended, Leaving, Outbox};
 use crate::push::Push;
 use crate::random::Random;
 use crate::received::AnswerWith;
@@ -297,9 +297,12 @@ impl Agent {
         self.outbox.add(now, leaving, &mut self.random, message)
     }
 
-    /// Takes a message back: failed if nothing of it was sent, else unknown.
+    /// Takes a message back: failed if nothing of it was sent, else unknown. That is told at once; the next message to the
+    /// same recipient still waits for the answer to one that is under way (RFC 3428 §8), 32 s at most.
     pub fn withdraw(&mut self, now: Now, id: MessageId) {
-        self.end_message(id, MessageFailure::Withdrawn, UnknownReason::Stopped);
+        if let Some(Ended { to, kind, state, .. }) = self.take_back(id) {
+            self.tell_outgoing(id, to, kind, state);
+        }
         self.advance(now);
     }
 
@@ -367,6 +370,7 @@ impl Agent {
         if self.stop_at.is_none() {
             self.stop_at = Some(now.mono + SHUTDOWN_WITHIN);
             self.server.stop();
+            self.transactions.end_withdrawn();
             for id in self.outbox.waiting() {
                 self.end_message(id, MessageFailure::Withdrawn, UnknownReason::Stopped);
             }
@@ -436,6 +440,7 @@ impl Agent {
                 Purpose::Message(id) => {
                     self.end_message(id, MessageFailure::Withdrawn, UnknownReason::NoAnswer);
                 }
+                Purpose::Withdrawn(order) => self.outbox.release(order),
                 Purpose::Subscribe(package) => {
                     let back_off = self.account.timing.back_off(true);
                     let random = &mut self.random;

@@ -42,6 +42,9 @@ pub(crate) struct Outbox {
     items: BTreeMap<MessageId, Item>,
     lanes: Lanes,
     under_way: BTreeSet<MessageId>,
+    /// The recipients of messages that were taken back under way, by the message's place: nothing leaves to them before those
+    /// are answered (MSG-03).
+    withdrawn: BTreeMap<u64, String>,
     /// Counts the messages taken over: they leave in this order.
     taken: u64,
     /// Nothing leaves before this moment (GEN-16).
@@ -73,6 +76,8 @@ pub(crate) struct Ended {
     pub to: Uri<'static>,
     pub kind: Kind,
     pub state: OutgoingState,
+    /// Its place among all messages.
+    pub order: u64,
     /// Its transaction, if bytes of it may have left.
     pub branch: Option<String>,
 }
@@ -80,6 +85,11 @@ pub(crate) struct Ended {
 impl Outbox {
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// How many messages wait, are under way, or were taken back under way and are not answered.
+    fn count(&self) -> usize {
+        self.items.len() + self.withdrawn.len()
     }
 
     pub fn to(&self, id: &MessageId) -> Option<&Uri<'static>> {
@@ -108,8 +118,8 @@ impl Outbox {
         random: &mut Random,
         message: NewMessage,
     ) -> Result<MessageId, SendRefused> {
-        if self.items.len() >= MAX_MESSAGES {
-            return Err(SendRefused::QueueFull(self.items.len()));
+        if self.count() >= MAX_MESSAGES {
+            return Err(SendRefused::QueueFull(self.count()));
         }
         let id = message.id.unwrap_or_else(|| MessageId(random.bytes()));
         let facts = self.peers.get(&peer_of(&message.to));
@@ -243,6 +253,29 @@ impl Outbox {
     /// Ends a message: if bytes of it may have left its fate is unknown, else it failed.
     pub fn end(&mut self, id: &MessageId, unsent: MessageFailure, sent: UnknownReason) -> Option<Ended> {
         let item = self.remove(id)?;
+        Some(self.ended(item, unsent, sent))
+    }
+
+    /// Ends a message that the app takes back. One that is under way keeps its recipient busy until [`Outbox::release`]: the
+    /// server may be at it still (MSG-03).
+    pub fn withdraw(&mut self, id: &MessageId) -> Option<Ended> {
+        let item = self.take_out(id)?;
+        if item.branch.is_some() {
+            self.withdrawn.insert(item.order, item.lane.clone());
+        } else {
+            self.lanes.remove(&item.lane, item.order);
+        }
+        Some(self.ended(item, MessageFailure::Withdrawn, UnknownReason::Stopped))
+    }
+
+    /// A message that was taken back is answered, or will not be: the next one to its recipient becomes ready.
+    pub fn release(&mut self, order: u64) {
+        if let Some(lane) = self.withdrawn.remove(&order) {
+            self.lanes.remove(&lane, order);
+        }
+    }
+
+    fn ended(&mut self, item: Item, unsent: MessageFailure, sent: UnknownReason) -> Ended {
         if item.branch.is_some() {
             self.hold.narrow();
         }
@@ -251,7 +284,7 @@ impl Outbox {
         } else {
             OutgoingState::Failed { why: unsent, status: None }
         };
-        Some(Ended { to: item.message.to, kind: item.message.kind, state, branch: item.branch })
+        Ended { to: item.message.to, kind: item.message.kind, state, order: item.order, branch: item.branch }
     }
 
     /// The connection is gone that the message left on, and the answer with it: it waits for another, before all later ones to
@@ -296,10 +329,16 @@ impl Outbox {
 
     /// Forgets a message; the next one to the same recipient becomes ready.
     fn remove(&mut self, id: &MessageId) -> Option<Item> {
+        let item = self.take_out(id)?;
+        self.lanes.remove(&item.lane, item.order);
+        Some(item)
+    }
+
+    /// Forgets a message, but not that it is the turn of its recipient's first.
+    fn take_out(&mut self, id: &MessageId) -> Option<Item> {
         let item = self.items.remove(id)?;
         self.under_way.remove(id);
         self.hold.remove(id);
-        self.lanes.remove(&item.lane, item.order);
         Some(item)
     }
 }

@@ -11,8 +11,14 @@ use std::time::Duration;
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    Register { slot: usize, removal: bool },
+    Register {
+        slot: usize,
+        removal: bool,
+    },
     Message(MessageId),
+    /// A message that was taken back under way, by its place in the outbox: the turn of the next one to its recipient alone
+    /// depends on it (MSG-03).
+    Withdrawn(u64),
     Subscribe(Package),
 }
 
@@ -76,6 +82,24 @@ impl Transactions {
             }
         }
         Some(purpose)
+    }
+
+    /// The message of this one was taken back.
+    pub fn withdraw(&mut self, branch: &str, order: u64) {
+        if let Some(open) = self.by_branch.get_mut(branch) {
+            open.purpose = Purpose::Withdrawn(order);
+        }
+    }
+
+    /// Ends those whose messages were taken back.
+    pub fn end_withdrawn(&mut self) {
+        let withdrawn = |(branch, open): (&String, &Open)| {
+            matches!(open.purpose, Purpose::Withdrawn(_)).then(|| branch.clone())
+        };
+        let branches: Vec<_> = self.by_branch.iter().filter_map(withdrawn).collect();
+        for branch in branches {
+            self.end(&branch);
+        }
     }
 
     /// Whether an answer is awaited on this flow.

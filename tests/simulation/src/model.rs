@@ -216,12 +216,6 @@ impl Wire {
         }
     }
 
-    /// The app took a message back. Its answer is no longer awaited: MSG-03 is not demanded of what follows it, though its
-    /// transaction has not ended.
-    pub fn withdrawn(&mut self, id: &str) {
-        self.lanes.retain(|_, lane| lane.id != id);
-    }
-
     /// The next attempt may come at any time, and counts as before.
     pub fn at_once(&mut self, slot: usize, conn: usize) {
         self.refused.remove(&conn);

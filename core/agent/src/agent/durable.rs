@@ -15,12 +15,10 @@ impl Agent {
     }
 
     /// The message that [`Event::StoreMessage`] gave cannot be kept, or somebody else sends it, or did: it is forgotten, and
-    /// no event tells of it. If it is under way already its answer is no longer awaited.
+    /// no event tells of it. If it is under way already its answer means nothing any more, but the next message to its
+    /// recipient waits for it (RFC 3428 §8), 32 s at most.
     pub fn forget_message(&mut self, now: Now, id: MessageId) {
-        let ended = self.outbox.end(&id, MessageFailure::Withdrawn, UnknownReason::Stopped);
-        if let Some(branch) = ended.and_then(|ended| ended.branch) {
-            self.transactions.end(&branch);
-        }
+        self.take_back(id);
         self.advance(now);
     }
 

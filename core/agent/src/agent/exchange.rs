@@ -116,7 +116,7 @@ impl Agent {
         let purpose = self.transactions.get(flow, branch.as_ref())?;
         let method = match purpose {
             Purpose::Register { .. } => Method::Register,
-            Purpose::Message(_) => Method::Message,
+            Purpose::Message(_) | Purpose::Withdrawn(_) => Method::Message,
             Purpose::Subscribe(_) => Method::Subscribe,
         };
         if response.cseq().ok()?.method != method || response.status()?.is_provisional() {
@@ -136,6 +136,7 @@ impl Agent {
                 self.registered(index, flow, removal, response);
             }
             Purpose::Register { .. } => {}
+            Purpose::Withdrawn(order) => self.outbox.release(order),
             Purpose::Subscribe(package) => self.subscribed(index, (flow, local), package, response),
             Purpose::Message(id) => {
                 let (account, spaces) = (&self.account, &mut self.spaces);

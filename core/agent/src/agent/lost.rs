@@ -244,6 +244,9 @@ impl Agent {
             if let Purpose::Subscribe(package) = purpose {
                 self.subscriptions.orphaned(package);
             }
+            if let Purpose::Withdrawn(order) = purpose {
+                self.outbox.release(order);
+            }
             if let Purpose::Message(id) = purpose {
                 let again = self.account.resend && self.stop_at.is_none() && self.outbox.send_again(&id);
                 if !again {
@@ -255,11 +258,24 @@ impl Agent {
 
     /// Ends a message that has no answer.
     pub(super) fn end_message(&mut self, id: MessageId, unsent: MessageFailure, sent: UnknownReason) {
-        let Some(Ended { to, kind, state, branch }) = self.outbox.end(&id, unsent, sent) else { return };
+        let Some(Ended { to, kind, state, branch, .. }) = self.outbox.end(&id, unsent, sent) else { return };
         if let Some(branch) = branch {
             self.transactions.end(&branch);
         }
         self.tell_outgoing(id, to, kind, state);
+    }
+
+    /// Ends a message that the app takes back. Its transaction lasts for the sake of the next one to its recipient (MSG-03);
+    /// shutting down there is none.
+    pub(super) fn take_back(&mut self, id: MessageId) -> Option<Ended> {
+        let ended = self.outbox.withdraw(&id)?;
+        if let Some(branch) = &ended.branch {
+            self.transactions.withdraw(branch, ended.order);
+            if self.stop_at.is_some() {
+                self.transactions.end_withdrawn();
+            }
+        }
+        Some(ended)
     }
 
     /// Shutting down has taken long enough.

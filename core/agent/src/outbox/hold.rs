@@ -169,8 +169,8 @@ impl Outbox {
 
     /// Takes a message of an earlier run.
     pub fn restore(&mut self, now: Now, stored: StoredMessage) -> Result<(), RestoreRefused> {
-        if self.items.len() >= MAX_MESSAGES {
-            return Err(RestoreRefused::QueueFull(self.items.len()));
+        if self.count() >= MAX_MESSAGES {
+            return Err(RestoreRefused::QueueFull(self.count()));
         }
         if self.items.contains_key(&stored.id) {
             return Err(RestoreRefused::Known);

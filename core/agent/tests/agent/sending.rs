@@ -1,8 +1,9 @@
 //! Messages that leave.
 
 use crate::rig::{BOB, Rig, account, seconds};
-use aldis_agent::{MessageFailure, MessageId, NewMessage, OutgoingState, SendRefused, UnknownReason};
-use aldis_sip::{Header, Method};
+use aldis_agent::{Event, MessageFailure, MessageId, NewMessage, OutgoingState, SendRefused, UnknownReason};
+use aldis_sip::{Header, Message, Method};
+use std::time::Duration;
 
 fn accepted(rig: &mut Rig) -> Vec<MessageId> {
     let state = |(id, state)| matches!(state, OutgoingState::Accepted { .. }).then_some(id);
@@ -171,7 +172,7 @@ fn too_many_messages_under_way_wait_with_us() {
     }
     let mut sent: Vec<_> = std::iter::from_fn(|| rig.sent_bytes()).collect();
     assert_eq!(sent.len(), 1000);
-    let (first, _) = aldis_sip::Message::parse(sent.remove(0)).unwrap();
+    let (first, _) = Message::parse(sent.remove(0)).unwrap();
     rig.reply(&first, 200, &[]);
     assert!(rig.sent_bytes().is_some());
     rig.assert_silent();
@@ -279,10 +280,84 @@ fn a_message_under_way_that_is_taken_back_is_unknown_msg_07() {
     rig.events();
     rig.tell(|agent, now| agent.withdraw(now, first));
     let expected = OutgoingState::Unknown { why: UnknownReason::Stopped, status: None };
-    assert_eq!(rig.outgoing()[0], (first, expected));
-    assert_eq!(rig.sent().body(), "2");
+    assert_eq!(rig.outgoing(), [(first, expected)]);
     rig.reply(&message, 200, &[]);
-    assert_eq!(rig.outgoing(), [], "a late answer changes nothing");
+    assert!(rig.outgoing().iter().all(|(id, _)| *id != first), "a late answer changes nothing");
+}
+
+/// A message to Bob that was taken back under way, and another behind it.
+fn taken_back(forget: bool) -> (Rig, Message) {
+    let mut rig = Rig::connected();
+    let first = rig.send(BOB, "1");
+    let message = rig.sent();
+    rig.tell(|agent, now| if forget { agent.forget_message(now, first) } else { agent.withdraw(now, first) });
+    // Nor does the second time let anything go.
+    rig.tell(|agent, now| agent.withdraw(now, first));
+    rig.send(BOB, "2");
+    rig.events();
+    rig.assert_silent();
+    (rig, message)
+}
+
+#[test]
+fn after_a_message_taken_back_under_way_the_next_waits_for_its_answer_msg_03() {
+    for forget in [false, true] {
+        for status in [200, 407, 408, 503] {
+            let (mut rig, message) = taken_back(forget);
+            rig.send("sip:carol@example.test", "others go");
+            assert_eq!(rig.sent().body(), "others go");
+            rig.pass(seconds(20));
+            rig.reply(&message, 100, &[]);
+            rig.assert_silent();
+            rig.reply(&message, status, &[]);
+            assert_eq!(rig.sent().body(), "2", "{status}");
+            rig.assert_silent();
+        }
+    }
+}
+
+#[test]
+fn after_a_message_taken_back_under_way_the_next_waits_until_timer_f_msg_03_txn_01() {
+    let (mut rig, _) = taken_back(false);
+    rig.pass(Duration::from_millis(31_999));
+    rig.assert_silent();
+    rig.pass(Duration::from_millis(1));
+    assert_eq!(rig.sent().body(), "2");
+}
+
+#[test]
+fn after_a_message_taken_back_under_way_the_next_leaves_when_its_connection_is_lost_msg_03() {
+    let (mut rig, _) = taken_back(false);
+    rig.lose();
+    while !rig.wants_connection() {
+        rig.step();
+    }
+    rig.connect();
+    assert_eq!(rig.sent().body(), "2");
+    rig.assert_silent();
+}
+
+#[test]
+fn the_answer_to_a_message_taken_back_is_not_that_of_its_next_attempt_msg_03_msg_15() {
+    let mut rig = Rig::connected();
+    rig.keeps = false;
+    let id = rig.send(BOB, "1");
+    let stored = rig.events().into_iter().find_map(|event| match event {
+        Event::StoreMessage(message) => Some(*message),
+        _ => None,
+    });
+    rig.keeps = true;
+    rig.tell(|agent, now| agent.message_stored(now, id));
+    let message = rig.sent();
+    rig.tell(|agent, now| agent.withdraw(now, id));
+    rig.tell(|agent, now| agent.restore_message(now, stored.unwrap())).unwrap();
+    rig.assert_silent();
+    rig.events();
+    rig.reply(&message, 404, &[]);
+    let again = rig.sent();
+    assert_eq!(rig.outgoing(), [(id, OutgoingState::Sending)]);
+    rig.reply(&again, 200, &[]);
+    assert_eq!(accepted(&mut rig), [id]);
 }
 
 #[test]

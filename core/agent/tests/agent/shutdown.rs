@@ -173,3 +173,19 @@ fn a_network_that_changes_at_the_end_is_the_end() {
     rig.tell(|agent, now| agent.network_changed(now));
     assert_finished(&mut rig);
 }
+
+#[test]
+fn the_answer_to_a_message_taken_back_is_not_waited_for() {
+    for before in [true, false] {
+        let mut rig = Rig::connected();
+        let id = rig.send(BOB, "hello");
+        rig.sent();
+        if before {
+            rig.tell(|agent, now| agent.withdraw(now, id));
+        }
+        rig.shut_down();
+        assert_eq!(rig.agent.is_finished(), before);
+        rig.tell(|agent, now| agent.withdraw(now, id));
+        assert_finished(&mut rig);
+    }
+}

@@ -48,10 +48,7 @@ impl World {
                 Ok(())
             }
             Action::Withdraw { phone } => match self.phones[phone].latest {
-                Some(id) => {
-                    self.phones[phone].wire.withdrawn(&id.to_string());
-                    self.tell(phone, |agent, now| agent.withdraw(now, id))
-                }
+                Some(id) => self.tell(phone, |agent, now| agent.withdraw(now, id)),
                 None => Ok(()),
             },
             Action::Handover { phone, gap, latency, told, socket_error } => {
