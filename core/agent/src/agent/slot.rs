@@ -81,11 +81,8 @@ impl Up {
     /// Whether it was a success for OUT-10: it registered, and answered a ping if it says that it does. Without pings
     /// to go by it must have lasted, or a server that closes at once would see us again at once.
     pub fn was_successful(&self, now: Now) -> bool {
-        self.alive.has_ponged() || (!self.alive.expects_pongs() && self.has_lasted(now))
-    }
-
-    fn has_lasted(&self, now: Now) -> bool {
-        self.registered_at.is_some_and(|at| at + LASTING <= now.mono)
+        let Some(at) = self.registered_at else { return false };
+        self.alive.has_ponged() || (!self.alive.expects_pongs() && at + LASTING <= now.mono)
     }
 }
 

@@ -444,6 +444,22 @@ fn a_message_taken_back_before_it_could_leave_again_is_unknown_msg_07() {
 }
 
 #[test]
+fn a_pong_without_a_registration_is_no_success_out_10() {
+    let (mut rig, register) = Rig::registering();
+    rig.reply(&register, 500, &[]);
+    let old = rig.latest();
+    rig.tell(|agent, now| agent.network_changed(now));
+    assert_eq!(rig.sent_bytes().unwrap(), "\r\n\r\n", "a probe of the old one");
+    rig.fail_to_connect();
+    rig.receive_on(old, "\r\n");
+    rig.sent();
+    rig.events();
+    rig.lose();
+    let waited = retry_in(&mut rig);
+    assert!((seconds(1)..=seconds(2)).contains(&waited), "{waited:?} after the second failure in a row");
+}
+
+#[test]
 fn the_same_seed_and_calls_give_the_same_bytes() {
     let run = |seed| {
         let mut rig = Rig::seeded(account(), seed);
