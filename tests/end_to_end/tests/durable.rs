@@ -135,5 +135,9 @@ async fn a_message_that_failed_can_be_sent_again() {
     let alice = Tester::start(kept(config(&registrar, "alice"), folder.path()));
     assert!(alice.phone.send_again(id).await.unwrap());
     assert_eq!(bob.text().await, "hello");
+    alice
+        .wait_for(|event| matches!(event, Event::Outgoing { state: OutgoingState::Accepted { .. }, .. }))
+        .await;
+    assert!(!alice.phone.send_again(id).await.unwrap(), "what was accepted is not sent twice");
     assert!(!alice.phone.send_again("0".repeat(32).parse().unwrap()).await.unwrap());
 }

@@ -144,9 +144,11 @@ impl Driver {
         let (owner, text) = (self.durable.owner, id.to_string());
         self.durable.ask(
             move |store| match store.outgoing(&text)?.map(|entry| entry.message) {
-                Some(Message::Outgoing { message, state, .. }) if !state.is_pending() => {
-                    Ok(store.set_state(&text, owner, &State::Queued)?.then_some(message))
-                }
+                Some(Message::Outgoing {
+                    message,
+                    state: State::Failed { .. } | State::Unknown { .. },
+                    ..
+                }) => Ok(store.set_state(&text, owner, &State::Queued)?.then_some(message)),
                 _ => Ok(None),
             },
             move |result| Done::Again(id, result, reply),
