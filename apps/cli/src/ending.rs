@@ -80,6 +80,13 @@ pub(crate) fn registration(why: &RegistrationFailure, status: Option<StatusCode>
         (RegistrationFailure::Unavailable { .. }, Some(status)) if status != StatusCode::REQUEST_TIMEOUT => {
             Failure::new(Exit::Rejected, format_args!("Not registered: {words}. Try again later."))
         }
+        (RegistrationFailure::Redirected { .. }, _) => Failure::new(
+            Exit::Rejected,
+            format_args!(
+                "Not registered: {words}. Whoever runs the server must mend that; if it serves elsewhere, say where with \
+                 --address or --proxy."
+            ),
+        ),
         (RegistrationFailure::Timeout, _) => no_answer("Whether it has registered this device is not known."),
         (_, Some(StatusCode::REQUEST_TIMEOUT)) => Failure::new(
             Exit::Unknown,

@@ -65,6 +65,15 @@ pub enum RegistrationFailure {
         /// The reason phrase.
         reason: String,
     },
+    /// The registrar redirects in a circle, or to no place to which the account may go.
+    Redirected {
+        /// The status.
+        status: u16,
+        /// The reason phrase.
+        reason: String,
+        /// The place that was named a second time, if that is it.
+        to: Option<String>,
+    },
     /// The registrar removed the registration of its own accord.
     TakenAway {
         /// `probation` (tried again) or `rejected` (not).
@@ -423,6 +432,9 @@ impl From<aldis::RegistrationFailure> for RegistrationFailure {
             aldis::RegistrationFailure::Interval => Self::Interval,
             aldis::RegistrationFailure::Unavailable { status, reason } => {
                 Self::Unavailable { status: status.code(), reason }
+            }
+            aldis::RegistrationFailure::Redirected { status, reason, to } => {
+                Self::Redirected { status: status.code(), reason, to }
             }
             aldis::RegistrationFailure::TakenAway { event } => Self::TakenAway { event: event.into() },
             aldis::RegistrationFailure::NoBinding => Self::NoBinding,

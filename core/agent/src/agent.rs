@@ -189,13 +189,17 @@ impl Agent {
             && self.outputs.is_empty()
     }
 
-    /// States the intent to be registered; what becomes of it are events. Tries again what was refused for good, and what a
-    /// registrar that cannot serve put off. Costs nothing where all is well.
+    /// States the intent to be registered; what becomes of it are events. Tries again at once what was refused for good, what a
+    /// registrar that cannot serve put off, and what waits for a connection; if that fails, the wait after it is as long as it
+    /// would have been. Costs nothing where all is well.
     pub fn register(&mut self, now: Now) {
         if self.stop_at.is_none() {
             self.spaces.forget_rejections();
             self.wanted.get_or_insert(now.mono);
-            self.slots.iter_mut().for_each(|slot| slot.registration.try_again());
+            for slot in &mut self.slots {
+                slot.registration.try_again();
+                slot.no_longer_waits(now);
+            }
             self.advance(now);
         }
     }
@@ -350,9 +354,7 @@ impl Agent {
         self.doubt(now, Duration::ZERO);
         for slot in &mut self.slots {
             slot.registration.renew();
-            if let Link::Down { not_before } = &mut slot.link {
-                *not_before = now.mono;
-            }
+            slot.no_longer_waits(now);
         }
         self.advance(now);
     }

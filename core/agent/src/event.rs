@@ -351,6 +351,16 @@ pub enum RegistrationFailure {
         /// The reason phrase.
         reason: String,
     },
+    /// 3xx that leads nowhere new: in a circle, through too many places, or to none that may be gone to (GEN-18).
+    #[error("the registrar redirects ({status} {reason}) {}", where_to(.to.as_deref()))]
+    Redirected {
+        /// The status.
+        status: StatusCode,
+        /// The reason phrase.
+        reason: String,
+        /// The place that was named a second time, or once too often.
+        to: Option<String>,
+    },
     /// The registrar removed the binding of its own accord (RFC 3680, NOT-06).
     #[error("the registrar has removed the registration of this device: {event}")]
     TakenAway {
@@ -363,6 +373,13 @@ pub enum RegistrationFailure {
     /// No final response within 32 s.
     #[error("the registrar did not answer")]
     Timeout,
+}
+
+fn where_to(to: Option<&str>) -> String {
+    match to {
+        Some(to) => format!("in a circle: to {to}, where this device has been with the same request"),
+        None => "and names no place to which this account may go".into(),
+    }
 }
 
 impl RegistrationFailure {

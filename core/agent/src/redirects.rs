@@ -14,6 +14,8 @@ pub(crate) struct Redirects {
     targets: VecDeque<Uri<'static>>,
     /// Where it has been: no URI is tried twice.
     tried: Vec<Uri<'static>>,
+    /// The latest target that it was sent to a second time.
+    circle: Option<Box<Uri<'static>>>,
 }
 
 impl Redirects {
@@ -33,18 +35,31 @@ impl Redirects {
         self.targets.extend(found.into_iter().map(|(_, uri)| uri).take(MAX_REDIRECTS));
     }
 
-    /// The next target after `current`, if there is one.
-    pub fn next(&mut self, current: &Uri<'static>) -> Option<Uri<'static>> {
+    /// The next target, if there is one; `first` is where the request went before any redirect.
+    pub fn next(&mut self, first: &Uri<'static>) -> Option<Uri<'static>> {
+        if self.tried.is_empty() {
+            self.tried.push(first.clone());
+        }
         while let Some(next) = self.targets.pop_front() {
             // What was asked to go over TLS all the way does not go another way.
-            let downgrade = current.scheme() == Scheme::Sips && next.scheme() != Scheme::Sips;
-            let tried = self.tried.iter().chain([current]).any(|tried| tried.equivalent(&next));
-            if downgrade || tried || !may_be_target(&next) || self.tried.len() >= MAX_REDIRECTS {
+            let downgrade = first.scheme() == Scheme::Sips && next.scheme() != Scheme::Sips;
+            let tried = self.tried.iter().any(|tried| tried.equivalent(&next));
+            let many = self.tried.len() > MAX_REDIRECTS;
+            if tried || many {
+                self.circle = Some(Box::new(next));
                 continue;
             }
-            self.tried.push(current.clone());
+            if downgrade || !may_be_target(&next) {
+                continue;
+            }
+            self.tried.push(next.clone());
             return Some(next);
         }
         None
+    }
+
+    /// The target that it was sent to a second time, or once too often.
+    pub fn circle(&self) -> Option<&Uri<'static>> {
+        self.circle.as_deref()
     }
 }

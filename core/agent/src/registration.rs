@@ -269,6 +269,14 @@ impl Registration {
         }
     }
 
+    /// The connection that was to take the place of another is gone, and the other serves on. What the registrar put off over
+    /// it stays put off.
+    pub fn replacement_lost(&mut self) {
+        if !matches!(self.phase, Phase::Waiting { .. }) {
+            self.moved();
+        }
+    }
+
     /// With outbound the new flow replaces the binding (OUT-08); without, the old one would stay until it expires.
     fn keep_stale(&mut self) {
         if let Some(bound) = self.bound.as_ref().filter(|bound| !bound.outbound) {

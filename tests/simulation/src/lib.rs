@@ -66,5 +66,10 @@ pub fn run_scenario(
 ) -> Result<Summary, Failure> {
     let seed = scenario.seed;
     let mut world = World::new(scenario, traced, sabotage);
-    world.run().map_err(|violation| Failure { seed, violation, timeline: world.trace.lines().to_vec() })
+    let outcome = world.run();
+    let timeline = world.trace.into_lines();
+    match outcome {
+        Ok(summary) => Ok(Summary { timeline, ..summary }),
+        Err(violation) => Err(Failure { seed, violation, timeline }),
+    }
 }

@@ -1,6 +1,7 @@
 //! Runs scenarios by their numbers.
 
 use aldis_simulation::sabotage::Sabotage;
+use aldis_simulation::world::Summary;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,7 +54,10 @@ fn main() -> ExitCode {
     if one {
         return match aldis_simulation::run(seeds.start, true, sabotage) {
             Ok(summary) => {
-                println!("seed {}: {summary:?}", seeds.start);
+                for line in &summary.timeline {
+                    println!("{line}");
+                }
+                println!("seed {}: {:?}", seeds.start, Summary { timeline: Vec::new(), ..summary });
                 ExitCode::SUCCESS
             }
             Err(failure) => {

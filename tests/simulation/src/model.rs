@@ -40,6 +40,8 @@ const BASE: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(1800);
 /// A registration that lasted so long was a success (OUT-10).
 const LASTING: Duration = Duration::from_secs(32);
+/// Most places to which one request is redirected (GEN-18).
+const MAX_REDIRECTS: usize = 5;
 /// Most outputs of an agent in a second of virtual time, besides four for each message that it has.
 const BUSY: u32 = 120;
 
@@ -76,10 +78,21 @@ struct Identity {
     cseq: u32,
 }
 
+/// Where 3xx have sent the REGISTERs of one flow.
+#[derive(Clone, Debug, Default)]
+struct Redirects {
+    /// All that were named.
+    named: BTreeSet<String>,
+    /// Those to which this REGISTER went, and those that are left.
+    tried: BTreeSet<String>,
+    left: BTreeSet<String>,
+}
+
 /// A REGISTER in flight.
 #[derive(Clone, Debug)]
 struct Pending {
     branch: String,
+    token: Option<String>,
     since: Duration,
     removal: bool,
 }
@@ -88,6 +101,7 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Lane {
     branch: String,
+    token: Option<String>,
     since: Duration,
     conn: usize,
     id: String,
@@ -112,6 +126,11 @@ pub struct Wire {
     connecting: BTreeMap<usize, Failing>,
     /// REGISTERs that were refused for now, by connection.
     refused: BTreeMap<usize, Failing>,
+    /// Where answers have sent REGISTERs, by flow.
+    redirects: BTreeMap<usize, Redirects>,
+    /// Tokens that the app gave in this life, and those of them that the server refused.
+    tokens: BTreeSet<String>,
+    refused_tokens: BTreeSet<String>,
     second: u64,
     outputs: u32,
     /// Most outputs in one second.
@@ -166,6 +185,9 @@ impl Wire {
         self.lanes.clear();
         self.connecting.clear();
         self.refused.clear();
+        self.redirects.clear();
+        self.tokens.clear();
+        self.refused_tokens.clear();
         for identity in self.identities.values_mut() {
             identity.cseq = 0;
         }
@@ -175,10 +197,52 @@ impl Wire {
     pub fn excused(&mut self) {
         self.connecting.clear();
         self.refused.clear();
+        for redirects in self.redirects.values_mut() {
+            redirects.tried.clear();
+        }
     }
 
-    /// An attempt begins.
-    pub fn connecting(&mut self, now: Duration, slot: usize) -> Checked {
+    /// A REGISTER of a flow was answered with a redirect to these places.
+    pub fn redirected(&mut self, now: Duration, slot: usize, conn: usize, to: Vec<String>) {
+        let redirects = self.redirects.entry(slot).or_default();
+        for to in to {
+            if !redirects.tried.contains(&to) && to != format!("sip:{DOMAIN}") {
+                redirects.left.insert(to.clone());
+            }
+            redirects.named.insert(to);
+        }
+        // Nothing that is new: the next one has its time.
+        if redirects.left.is_empty() {
+            self.refused.entry(conn).or_default().failed(now);
+        }
+    }
+
+    /// What a flow's REGISTER came to is told: the next one is another.
+    pub fn concluded(&mut self, slot: usize) {
+        if let Some(redirects) = self.redirects.get_mut(&slot) {
+            redirects.tried.clear();
+            redirects.left.clear();
+        }
+    }
+
+    /// The app gives a token.
+    pub fn given(&mut self, token: &str) {
+        self.tokens.insert(token.to_owned());
+    }
+
+    /// An attempt begins, at the place of a redirect if there is one.
+    pub fn connecting(&mut self, now: Duration, slot: usize, redirect: Option<&str>) -> Checked {
+        if let Some(to) = redirect {
+            let redirects = self.redirects.entry(slot).or_default();
+            redirects.left.remove(to);
+            if !redirects.named.contains(to) {
+                return broken("GEN-18", format!("connects to {to}, where nobody sent it"));
+            }
+            if !redirects.tried.insert(to.to_owned()) || redirects.tried.len() > MAX_REDIRECTS {
+                return broken("GEN-18", format!("goes to {to} after {:?}", redirects.tried));
+            }
+            return Ok(());
+        }
         let failing = self.connecting.entry(slot).or_default();
         let waited = now.saturating_sub(failing.at);
         if failing.failures > 0 && waited < failing.least {
@@ -216,12 +280,9 @@ impl Wire {
         }
     }
 
-    /// The next attempt may come at any time, and counts as before.
-    pub fn at_once(&mut self, slot: usize, conn: usize) {
-        self.refused.remove(&conn);
-        if let Some(failing) = self.connecting.get_mut(&slot) {
-            failing.least = Duration::ZERO;
-        }
+    /// A message was answered over a connection of a client that is not to be registered: a success of its flow.
+    pub fn serves(&mut self, slot: usize) {
+        self.connecting.remove(&slot);
     }
 
     /// A connection is gone, as far as the client knows.
@@ -265,7 +326,7 @@ impl Wire {
         if tag.len() < 8 || to.tag().is_some() {
             return broken("GEN-02", "From has no tag, or To has one");
         }
-        self.credentials(message)?;
+        let token = self.credentials(message)?;
         let call_id = call_id.as_str().to_owned();
         let uri = message.request_uri().ok().flatten().map(|uri| uri.to_string()).unwrap_or_default();
         match method {
@@ -274,7 +335,7 @@ impl Wire {
                     return broken("REG-01", format!("Request-URI {uri}, To {}", to.uri));
                 }
                 let removal = self.register(now, conn, message, &call_id, cseq.number, instance)?;
-                self.registering.insert(conn, Pending { branch, since: now, removal });
+                self.registering.insert(conn, Pending { branch, token, since: now, removal });
                 Ok(Sent::Register { removal })
             }
             Method::Message => {
@@ -297,7 +358,7 @@ impl Wire {
                         );
                     }
                 }
-                self.lanes.insert(uri, Lane { branch, since: now, conn, id: id.clone() });
+                self.lanes.insert(uri, Lane { branch, token, since: now, conn, id: id.clone() });
                 self.identities.insert(id.clone(), Identity { call_id, tag, cseq });
                 Ok(Sent::Message { id })
             }
@@ -365,15 +426,28 @@ impl Wire {
         Ok(removal)
     }
 
-    /// Nonce counts rise by one, over all requests together.
-    fn credentials(&mut self, message: &Message) -> Checked {
+    /// Nonce counts rise by one, over all requests together; tokens are the app's, and none that was refused. Gives the token.
+    fn credentials(&mut self, message: &Message) -> Result<Option<String>, Violation> {
+        let mut token = None;
         for field in message.fields() {
             if !matches!(field.header, Header::Authorization | Header::ProxyAuthorization) {
                 continue;
             }
             let text = std::str::from_utf8(field.value).unwrap_or_default();
-            let Ok(Credentials::Digest(digest)) = Credentials::parse(text) else {
-                return broken("AUTH-13", format!("credentials that cannot be read: {text}"));
+            let digest = match Credentials::parse(text) {
+                Ok(Credentials::Digest(digest)) => digest,
+                Ok(Credentials::Other(other)) if other.is("Bearer") => {
+                    let given = other.token68().unwrap_or_default().to_owned();
+                    if !self.tokens.contains(&given) || self.refused_tokens.contains(&given) {
+                        return broken(
+                            "AUTH-28",
+                            format!("the token {given:?} is refused, or not the app's"),
+                        );
+                    }
+                    token = Some(given);
+                    continue;
+                }
+                _ => return broken("AUTH-13", format!("credentials that cannot be read: {text}")),
             };
             if *digest.realm() != DOMAIN {
                 return broken("AUTH-04", format!("credentials for {:?}", digest.realm().text()));
@@ -385,7 +459,7 @@ impl Wire {
             }
             *last = count.get();
         }
-        Ok(())
+        Ok(token)
     }
 
     /// A client was given this response.
@@ -399,7 +473,9 @@ impl Wire {
             Method::Register => match self.registering.get(&conn) {
                 Some(pending) if pending.branch == branch => {
                     let removal = pending.removal;
-                    self.registering.remove(&conn);
+                    if let Some(Pending { token, .. }) = self.registering.remove(&conn) {
+                        self.token_answered(status, token);
+                    }
                     if !removal {
                         self.refusal(now, conn, status, message);
                     }
@@ -411,11 +487,20 @@ impl Wire {
                 let uri =
                     self.lanes.iter().find(|(_, lane)| lane.branch == branch).map(|(uri, _)| uri.clone());
                 match uri.and_then(|uri| self.lanes.remove(&uri)) {
-                    Some(lane) => Answered::Message { id: lane.id, status },
+                    Some(lane) => {
+                        self.token_answered(status, lane.token);
+                        Answered::Message { id: lane.id, status }
+                    }
                     None => Answered::Nothing,
                 }
             }
             _ => Answered::Nothing,
+        }
+    }
+
+    fn token_answered(&mut self, status: u16, token: Option<String>) {
+        if matches!(status, 401 | 407) {
+            self.refused_tokens.extend(token);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::model::Wire;
 use crate::network::Path;
-use crate::scenario::{DOMAIN, PhoneSetup, USERS, password};
+use crate::scenario::{AUTHORIZATION_SERVER, DOMAIN, PhoneSetup, USERS, password};
 use crate::world::Happening;
 use aldis_agent::{Account, Agent, Deadline, FlowId, MessageId, Now, ReceivedMessage, StoredMessage};
 use aldis_sip::Secret;
@@ -48,6 +48,10 @@ pub struct Phone {
     pub stopped_by_credentials: bool,
     /// There is a reason for that.
     pub may_stop: bool,
+    /// The access token's version at the server, the one that the app has given in this life, and whether it was asked for.
+    pub token: u32,
+    pub token_given: Option<u32>,
+    pub token_asked: bool,
     /// The app is killed after so many more outputs, and stays down so long.
     pub crash: Option<(u32, Duration)>,
     pub store: Store,
@@ -134,6 +138,9 @@ impl Phone {
             stopped: false,
             stopped_by_credentials: false,
             may_stop: false,
+            token: 0,
+            token_given: None,
+            token_asked: false,
             crash: None,
             store: Store::default(),
             wire: Wire::default(),
@@ -160,14 +167,22 @@ impl Phone {
         let account = Account::new(&self.aor, &self.instance)
             .and_then(|account| account.with_expires(self.setup.expires))
             .and_then(|account| account.with_flows(self.setup.flows))
+            .and_then(|account| account.with_authorization_servers(vec![AUTHORIZATION_SERVER.into()]))
             .unwrap_or_else(|error| panic!("{error}"))
-            .with_password(Secret::new(password(self.user, self.typed)));
+            .with_password(Secret::new(password(self.user, self.typed)))
+            .with_tokens_in_every_request();
         let account = if self.setup.resends { account } else { account.without_resending() };
         self.incarnation += 1;
         self.agent = Some(Agent::new(account, seed));
         self.wire.reborn();
         self.tried.clear();
         (self.stopped, self.background) = (false, false);
+        (self.token_given, self.token_asked) = (None, false);
+    }
+
+    /// Whether the app has been asked for a token, or the one that it gave has expired.
+    pub fn wants_token(&self) -> bool {
+        self.token_asked || self.token_given.is_some_and(|given| given != self.token)
     }
 
     /// Whether it runs.

@@ -13,6 +13,10 @@ pub enum Sabotage {
     BackOffReset,
     /// A REGISTER is sent again while the first is in flight.
     SecondRegister,
+    /// A MESSAGE is sent while one to the same recipient is under way.
+    SecondMessage,
+    /// An access token is sent that was refused.
+    OldToken,
     /// The nonce count stays.
     SameNonceCount,
     /// A message that was under way on a lost flow is forgotten.
@@ -29,11 +33,13 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Sabotage; 10] = [
+    pub const ALL: [Sabotage; 12] = [
         Sabotage::LostTimer,
         Sabotage::MissedDuplicate,
         Sabotage::BackOffReset,
         Sabotage::SecondRegister,
+        Sabotage::SecondMessage,
+        Sabotage::OldToken,
         Sabotage::SameNonceCount,
         Sabotage::ForgottenMessage,
         Sabotage::Trusting,

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub const DOMAIN: &str = "example.test";
 /// Who lives there.
 pub const USERS: [&str; 3] = ["alice", "bob", "carol"];
+/// Where access tokens come from.
+pub const AUTHORIZATION_SERVER: &str = "https://tokens.example.test/authorize";
 /// The longest Retry-After of a scenario, in seconds.
 pub const LONGEST_RETRY_AFTER: u64 = 120;
 
@@ -54,6 +56,10 @@ pub enum Action {
     Password { phone: usize, typed_after: Duration },
     /// The user types the present password.
     Type { phone: usize },
+    /// The access token expires at the server; the app renews it by itself some time after.
+    TokenExpires { phone: usize, renewed_after: Duration },
+    /// The app gives the present access token.
+    Token { phone: usize },
     /// The registrar does something wrong.
     Misbehave { fault: Fault, times: Times },
     /// It does so no longer.
@@ -105,11 +111,26 @@ pub struct Scenario {
     pub longest_grant: Duration,
     /// The longest time between pings that the registrar asks for; zero if it asks for none.
     pub pings: Duration,
+    /// The registrar asks for access tokens, and for no passwords.
+    pub tokens: bool,
 }
 
 /// The password of a user, by how often it was changed.
 pub fn password(user: &str, version: u32) -> String {
     format!("{user}-{version}")
+}
+
+/// An access token of a user, by how often one has expired.
+pub fn token(user: &str, version: u32) -> String {
+    format!("token.of.{user}.{version}")
+}
+
+/// The host of a redirect that stands for an edge, and the one that stands for an impostor.
+pub fn place_of(host: &str) -> Option<Place> {
+    match host.strip_suffix(".elsewhere.test")? {
+        "impostor" => Some(Place::Impostor),
+        edge => Some(Place::Edge(edge.strip_prefix("edge")?.parse().ok()?)),
+    }
 }
 
 impl Scenario {
@@ -154,8 +175,8 @@ impl Scenario {
         actions.push((heal_at, Action::Heal));
         actions.sort_by_key(|(at, _)| *at);
         let told = r.chance(50);
-        let Habits { options, longest_grant, pings, .. } = habits;
-        Scenario { seed, options, edges, phones, actions, heal_at, told, longest_grant, pings }
+        let Habits { options, longest_grant, pings, tokens, .. } = habits;
+        Scenario { seed, options, edges, phones, actions, heal_at, told, longest_grant, pings, tokens }
     }
 }
 
@@ -181,6 +202,7 @@ impl Scenario {
             told: false,
             longest_grant: Duration::from_secs(3600),
             pings: Duration::ZERO,
+            tokens: false,
         };
         (scenario, Random::new(seed))
     }
@@ -218,6 +240,7 @@ struct Habits {
     options: Options,
     longest_grant: Duration,
     pings: Duration,
+    tokens: bool,
     /// How often something is due at least.
     period: Duration,
 }
@@ -271,6 +294,14 @@ fn habits(r: &mut Random, users: usize) -> Habits {
     }
     options =
         options.min_expires(r.pick(&[0, 0, 60, 300, 1800])).max_expires(r.pick(&[3600, 3600, 7200, 600]));
+    let tokens = r.chance(12);
+    if tokens {
+        // Nobody has a password here.
+        options = options.algorithms(&[]).bearer(AUTHORIZATION_SERVER);
+        for user in USERS.iter().take(users) {
+            options = options.token(*user, token(user, 0));
+        }
+    }
     let mut longest = 7200;
     if r.chance(25) {
         let (grant, least, most) = match r.below(4) {
@@ -283,7 +314,8 @@ fn habits(r: &mut Random, users: usize) -> Habits {
         (longest, period) = (most.max(3600), period.min(least));
     }
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
-    Habits { options, longest_grant: seconds(longest), pings: seconds(pings), period: seconds(period) }
+    let (pings, period) = (seconds(pings), seconds(period));
+    Habits { options, longest_grant: seconds(longest), pings, tokens, period }
 }
 
 /// One trouble, with what ends it.
@@ -292,7 +324,7 @@ fn troubles(r: &mut Random, at: Duration, edges: usize, phones: usize, out: &mut
     let edge = r.below(edges);
     let how = r.pick(&[How::Fin, How::Reset, How::Silent]);
     let mut push = |after: Duration, action| out.push((at + after, action));
-    match r.below(23) {
+    match r.below(24) {
         0 | 1 => {
             let told = r.chance(60).then(|| r.scaled(1, 5_000));
             let gap = r.pick(&[0, 0, 50, 1_000, 20_000]);
@@ -345,7 +377,7 @@ fn troubles(r: &mut Random, at: Duration, edges: usize, phones: usize, out: &mut
         }
         16 => push(Duration::ZERO, Action::Password { phone, typed_after: r.scaled(10, 600_000) }),
         17 | 18 => {
-            let (fault, times) = misbehaviour(r);
+            let (fault, times) = misbehaviour(r, edges);
             push(Duration::ZERO, Action::Misbehave { fault: fault.clone(), times });
             push(r.scaled(500, 600_000), Action::Behave { fault });
         }
@@ -358,6 +390,7 @@ fn troubles(r: &mut Random, at: Duration, edges: usize, phones: usize, out: &mut
             push(r.scaled(100, 3_600_000), Action::Foreground { phone });
         }
         21 => push(Duration::ZERO, Action::Push { phone }),
+        22 => push(Duration::ZERO, Action::TokenExpires { phone, renewed_after: r.scaled(10, 600_000) }),
         _ => match r.below(3) {
             0 => push(Duration::ZERO, Action::Latency { phone, latency: r.scaled(2, 4_000) }),
             1 => push(Duration::ZERO, Action::DiskFull { phone, time: r.scaled(100, 600_000) }),
@@ -366,11 +399,27 @@ fn troubles(r: &mut Random, at: Duration, edges: usize, phones: usize, out: &mut
     }
 }
 
-fn misbehaviour(r: &mut Random) -> (Fault, Times) {
+/// A redirect to one to six places: edges, an impostor, the domain itself, one place again and again.
+fn redirect(r: &mut Random, edges: usize) -> Fault {
+    let mut fault = Fault::answer(Requests::Register, r.pick(&[301, 302, 302, 305]));
+    for _ in 0..r.pick(&[1, 1, 1, 2, 2, 3, 6]) {
+        let to = match r.below(8) {
+            0 => format!("<sip:{DOMAIN}>"),
+            1 => "<sip:impostor.elsewhere.test>".into(),
+            2 => format!("<sip:edge{}.elsewhere.test:5061>;q=0.5", r.below(edges)),
+            3 => "<sip:nowhere.elsewhere.test>;q=0.7".into(),
+            _ => format!("<sip:edge{}.elsewhere.test>", r.below(edges)),
+        };
+        fault = fault.header("Contact", to);
+    }
+    if r.chance(50) { fault } else { fault.after_authentication() }
+}
+
+fn misbehaviour(r: &mut Random, edges: usize) -> (Fault, Times) {
     let to = r.pick(&[Requests::Register, Requests::Register, Requests::Message, Requests::Any]);
     let times = r.pick(&[Times::Once, Times::Next(3), Times::Always]);
     let after = r.scaled(1, LONGEST_RETRY_AFTER).as_millis() as u32;
-    let fault = match r.below(16) {
+    let fault = match r.below(18) {
         0 => Fault::answer(to, 503).retry_after(after),
         1 => Fault::answer(to, 503).retry_after(0),
         2 => Fault::answer(to, r.pick(&[500, 503, 480, 504, 600])),
@@ -386,6 +435,7 @@ fn misbehaviour(r: &mut Random) -> (Fault, Times) {
         12 => Fault::NextNonce,
         13 => Fault::DeliverTwice { same_transaction: r.chance(50) },
         14 => Fault::NoPong,
+        15 | 16 => redirect(r, edges),
         _ => Fault::Silence,
     };
     (fault, times)

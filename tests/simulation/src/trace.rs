@@ -24,8 +24,8 @@ impl Trace {
     }
 
     /// All lines.
-    pub fn lines(&self) -> &[String] {
-        &self.lines
+    pub fn into_lines(self) -> Vec<String> {
+        self.lines
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Summary {
     pub pings: u64,
     /// Most outputs of one agent in one second.
     pub busiest: u32,
+    /// What happened, if the run was traced.
+    pub timeline: Vec<String>,
     /// How long each told handover took until the phone was registered again.
     pub handovers: Vec<Duration>,
 }

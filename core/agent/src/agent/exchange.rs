@@ -165,14 +165,14 @@ impl Agent {
         let now = response.now;
         let back_off = self.account.timing.back_off(!self.is_registered());
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let Some(local) = slot.current(flow).map(|up| up.local) else { return };
+        let Some((local, peer)) = slot.current(flow).map(|up| (up.local, up.peer)) else { return };
         let (spaces, random) = (&mut self.spaces, &mut self.random);
         match slot.registration.response(&self.account, spaces, random, back_off, response) {
             Next::Again => self.send_register(now, index, flow, local, removal),
             Next::Nothing => {}
             Next::Tell(change) => self.registration(index, change),
             Next::Elsewhere(change) => {
-                slot.shunned = slot.last_peer;
+                (slot.shunned, slot.redirect) = (Some(peer), None);
                 self.registration(index, change);
             }
             Next::Redirected(to) => {

@@ -217,7 +217,7 @@ impl Agent {
         if self.transactions.has_register(up.id) {
             return;
         }
-        if !removal && slot.shunned == Some(up.peer) {
+        if !removal && slot.shunned == Some(up.peer) && slot.elsewhere_from <= now.mono {
             return self.replace(index);
         }
         let (id, local) = (up.id, up.local);

@@ -43,7 +43,7 @@ impl Agent {
     pub(super) fn path_changed(&mut self, now: Now, index: usize) {
         let needed = self.needs(index) && self.stop_at.is_none();
         let Some(slot) = self.slots.get_mut(index) else { return };
-        (slot.failures, slot.hasty) = (0, false);
+        (slot.failures, slot.hasty, slot.elsewhere_from) = (0, false, Duration::ZERO);
         match &mut slot.link {
             Link::Down { not_before } => *not_before = now.mono,
             Link::Connecting(_) | Link::Up(_) if needed => self.replace(index),
@@ -102,11 +102,22 @@ impl Agent {
         }
     }
 
-    /// The connection that was to be replaced goes on. What is registered over it is confirmed at once.
+    /// The connection that was to be replaced goes on, since the attempt to do so failed; the next one has its time (OUT-09).
+    fn fall_back(&mut self, now: Now, index: usize, failures: u32) {
+        let retry_in = self.back_off(failures);
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.elsewhere_from = now.mono + retry_in;
+        }
+        self.restore(index);
+    }
+
+    /// The connection that was to be replaced goes on. What is registered over it is confirmed at once, unless the registrar
+    /// has put that off.
     pub(super) fn restore(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         if let Some(old) = slot.old.take() {
             let flow = old.id;
+            slot.last_peer = Some(old.peer);
             slot.link = Link::Up(old);
             self.connection(index, ConnectionChange::Connected { flow });
         }
@@ -126,7 +137,7 @@ impl Agent {
             }
         }
         if slot.old.as_ref().is_some_and(|old| old.proven) {
-            return self.restore(index);
+            return self.fall_back(now, index, failures);
         }
         let retry_in = self.back_off(failures);
         self.wait(now, index, retry_in, BackOffReason::ConnectFailed);
@@ -186,7 +197,7 @@ impl Agent {
         let awaited = slot.registration.is_pending() && slot.registration.wanted;
         let replaced = slot.old.is_some();
         let told = if replaced {
-            slot.registration.moved();
+            slot.registration.replacement_lost();
             false
         } else {
             slot.registration.flow_lost()
@@ -211,7 +222,7 @@ impl Agent {
             return;
         }
         if old_serves {
-            return self.restore(index);
+            return self.fall_back(now, index, failures);
         }
         let retry_in =
             if at_once { self.random.percent(FIRST_RECONNECT, 0, 100) } else { self.back_off(failures) };

@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub last_peer: Option<SocketAddr>,
     /// A host that said 503 to the first REGISTER: the next attempt takes another, if there is one (REG-17).
     pub shunned: Option<SocketAddr>,
+    /// No other host is looked for before this moment while a connection serves: the last attempt to do so failed (OUT-09).
+    pub elsewhere_from: Duration,
     /// Where a 3xx sent the REGISTER.
     pub redirect: Option<Uri<'static>>,
 }
@@ -96,6 +98,7 @@ impl Slot {
             hasty: false,
             last_peer: None,
             shunned: None,
+            elsewhere_from: Duration::ZERO,
             redirect: None,
         }
     }
@@ -129,7 +132,15 @@ impl Slot {
         matches!(self.link, Link::Down { .. })
     }
 
-    /// The same, and nothing speaks against the connection.
+    /// The next attempt may come now, whatever was waited for.
+    pub fn no_longer_waits(&mut self, now: Now) {
+        self.elsewhere_from = Duration::ZERO;
+        if let Link::Down { not_before } = &mut self.link {
+            *not_before = now.mono;
+        }
+    }
+
+    /// Whether it is registered, and nothing speaks against the connection.
     pub fn is_reliable(&self) -> bool {
         self.registration.is_bound() && self.ups().any(|up| up.registered_at.is_some() && up.proven)
     }

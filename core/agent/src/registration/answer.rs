@@ -84,11 +84,9 @@ impl Registration {
                     self.phase = Phase::Idle;
                     return Next::Redirected(uri);
                 }
-                Failure {
-                    why: RegistrationFailure::Unavailable { status, reason: reason() },
-                    status,
-                    after: None,
-                }
+                let to = self.redirects.circle().map(ToString::to_string);
+                let why = RegistrationFailure::Redirected { status, reason: reason(), to };
+                Failure { why, status, after: response.retry_after() }
             }
             401 | 407 => {
                 return match spaces.challenged(account, &mut self.attempt, message, &Method::Register) {

@@ -88,6 +88,29 @@ fn the_reason_for_waiting_is_told() {
 }
 
 #[test]
+fn whoever_asks_to_be_registered_is_connected_at_once_and_the_back_off_goes_on_after_it_out_09() {
+    for unregisters in [true, false] {
+        let mut rig = Rig::default();
+        rig.register();
+        for _ in 0..8 {
+            while !rig.wants_connection() {
+                rig.step();
+            }
+            rig.fail_to_connect();
+        }
+        if unregisters {
+            rig.unregister();
+        }
+        rig.register();
+        assert!(rig.wants_connection());
+        rig.events();
+        rig.fail_to_connect();
+        let waited = retry_in(&mut rig);
+        assert!((seconds(128)..=seconds(256)).contains(&waited), "{waited:?}");
+    }
+}
+
+#[test]
 fn a_registered_connection_is_replaced_at_once_out_11() {
     let mut rig = Rig::registered();
     rig.lose();

@@ -1,7 +1,10 @@
 //! A path that changes, a device that sleeps, an app that comes and goes.
 
 use crate::rig::{BOB, Rig, account, contact_uri, seconds};
-use aldis_agent::{Account, ConnectionChange, Event, Gruus, LostReason, Reason, RegistrationChange, Timing};
+use aldis_agent::{
+    Account, ConnectionChange, Event, Gruus, LostReason, Reason, RegistrationChange, RegistrationFailure,
+    Timing,
+};
 use aldis_sip::{Header, Message, Method, Secret};
 use std::time::Duration;
 
@@ -396,10 +399,66 @@ fn redirects_that_lead_round_end_with_a_next_attempt_gen_18_reg_21() {
     }
     rig.assert_silent();
     let failed = rig.registrations();
-    assert!(
-        matches!(failed.last(), Some(RegistrationChange::Failed { retry_in: Some(_), .. })),
-        "{failed:?}"
+    let Some(RegistrationChange::Failed { why, status, retry_in: Some(_) }) = failed.last() else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(status.map(|status| status.code()), Some(302));
+    assert_eq!(
+        why.to_string(),
+        "the registrar redirects (302 Moved Temporarily) in a circle: to sip:r0.test, where this device has been with the same request"
     );
+}
+
+#[test]
+fn a_registrar_that_redirects_to_where_it_is_is_tried_there_once_gen_18() {
+    let (mut rig, register) = Rig::registering();
+    let itself = ("Contact", "<sip:192.0.2.1:5061>");
+    rig.reply(&register, 302, &[itself]);
+    rig.connect();
+    let again = rig.sent();
+    rig.reply(&again, 302, &[itself]);
+    assert!(!rig.wants_connection());
+    let failed = rig.registrations();
+    let Some(RegistrationChange::Failed { why: RegistrationFailure::Redirected { to, .. }, .. }) =
+        failed.last()
+    else {
+        panic!("{failed:?}")
+    };
+    assert_eq!(to.as_deref(), Some("sip:192.0.2.1:5061"));
+}
+
+#[test]
+fn a_connection_that_is_lost_after_a_503_ends_no_wait_out_09_reg_17() {
+    let (mut rig, register) = Rig::registering();
+    rig.reply(&register, 503, &[]);
+    rig.pass(seconds(1));
+    let second = rig.connect();
+    let register = rig.sent();
+    rig.reply(&register, 503, &[("Retry-After", "30")]);
+    rig.lose_flow(second);
+    rig.pass(seconds(29));
+    assert!(!rig.wants_connection());
+    rig.assert_silent();
+    rig.pass(seconds(1));
+    assert!(rig.wants_connection(), "DNS is asked again");
+    rig.fail_to_connect();
+    assert_eq!(rig.sent().method(), Some(Method::Register), "the first connection serves on");
+}
+
+#[test]
+fn another_host_is_looked_for_no_sooner_than_the_back_off_says_out_09() {
+    let (mut rig, mut register) = Rig::registering();
+    let mut looked = Vec::new();
+    for second in 0..60 {
+        rig.reply(&register, 503, &[("Retry-After", "1")]);
+        rig.pass(seconds(1));
+        if rig.wants_connection() {
+            looked.push(second);
+            rig.fail_to_connect();
+        }
+        register = rig.sent();
+    }
+    assert!((4..=7).contains(&looked.len()), "{looked:?}");
 }
 
 #[test]
@@ -409,7 +468,14 @@ fn a_redirect_to_nowhere_new_is_a_failure_gen_18_sips_02() {
         let (mut rig, register) = Rig::registering_with(account);
         rig.reply(&register, 301, &[("Contact", contact)]);
         assert!(!rig.wants_connection(), "{contact}");
-        assert!(matches!(rig.registrations().as_slice(), [RegistrationChange::Failed { .. }]), "{contact}");
+        let failed = rig.registrations();
+        assert!(
+            matches!(
+                failed.as_slice(),
+                [RegistrationChange::Failed { why: RegistrationFailure::Redirected { .. }, .. }]
+            ),
+            "{contact}: {failed:?}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Happening, World};
 use crate::model::Checked;
 use crate::network::How;
 use crate::phone::Phone;
-use crate::scenario::{Action, password};
+use crate::scenario::{Action, DOMAIN, password, token};
 use aldis_agent::{Agent, LostReason, Now};
 use aldis_registrar::{Fault, Times};
 use aldis_sip::Secret;
@@ -35,7 +35,7 @@ impl World {
     }
 
     pub(super) fn act(&mut self, action: Action) -> Checked {
-        if self.healed && !matches!(action, Action::Start { .. }) {
+        if self.healed && !matches!(action, Action::Start { .. } | Action::Token { .. }) {
             return Ok(());
         }
         let now = self.now;
@@ -128,6 +128,16 @@ impl World {
                 Ok(())
             }
             Action::Type { phone } => self.type_password(phone),
+            Action::TokenExpires { phone, renewed_after } => {
+                let Phone { user, token: version, may_stop, .. } = &mut self.phones[phone];
+                *version += 1;
+                *may_stop = true;
+                let secret = Secret::new(token(user, *version));
+                self.machine.set_token(user, secret);
+                self.later(now + renewed_after, Happening::Do(Action::Token { phone }));
+                Ok(())
+            }
+            Action::Token { phone } => self.give_token(phone),
             Action::Misbehave { fault, times } => {
                 self.misbehave(fault, times);
                 Ok(())
@@ -215,6 +225,23 @@ impl World {
         }
         let (user, secret) = (phone.user, Secret::new(password(phone.user, phone.version)));
         self.tell(index, |agent, now| agent.set_credentials(now, user, secret))
+    }
+
+    /// The app gives the present access token, asked for or not.
+    fn give_token(&mut self, index: usize) -> Checked {
+        let phone = &mut self.phones[index];
+        if !phone.is_up() {
+            return Ok(());
+        }
+        let text = token(phone.user, phone.token);
+        (phone.token_given, phone.token_asked) = (Some(phone.token), false);
+        phone.wire.given(&text);
+        phone.wire.excused();
+        phone.stopped &= !phone.stopped_by_credentials;
+        self.tell(index, |agent, now| {
+            // Always a token.
+            let _ = agent.set_token(now, DOMAIN, Secret::new(text));
+        })
     }
 
     fn handover(
@@ -319,9 +346,9 @@ impl World {
             self.happen(what)?;
         }
         if self.phones[index].typed != self.phones[index].version {
-            return self.type_password(index);
+            self.type_password(index)?;
         }
-        Ok(())
+        if self.phones[index].wants_token() { self.give_token(index) } else { Ok(()) }
     }
 
     /// Everything is well from now on.
@@ -346,6 +373,9 @@ impl World {
             self.start(index)?;
             if self.phones[index].typed != self.phones[index].version {
                 self.type_password(index)?;
+            }
+            if self.phones[index].wants_token() {
+                self.give_token(index)?;
             }
             if !self.phones[index].wants || self.phones[index].stopped {
                 self.register(index)?;

@@ -4,11 +4,12 @@ use super::{Happening, World, edge_address};
 use crate::model::{Answered, Checked, broken};
 use crate::network::{Attempt, Connection, LAST_PLACE, Place, SILENT_PLACE, Stage};
 use crate::sabotage::Sabotage;
+use crate::scenario::place_of;
 use crate::trace::headline;
 use aldis_agent::{FlowId, LostReason};
 use aldis_registrar::{Output, PONG};
 use aldis_sip::fields::{Contact, Require};
-use aldis_sip::{Header, Message};
+use aldis_sip::{Header, Message, Uri};
 use bytes::Bytes;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -153,7 +154,7 @@ impl World {
     /// What a client is given.
     fn read_down(&mut self, conn: usize, message: &Message) {
         let (now, misbehaving) = (self.now, self.misbehaving);
-        let index = self.conns[conn].phone;
+        let (index, slot) = (self.conns[conn].phone, self.conns[conn].slot);
         let phone = &mut self.phones[index];
         if message.is_response() {
             match phone.wire.answered(now, conn, message) {
@@ -180,11 +181,23 @@ impl World {
                     let mut required = message.all::<Require<'_>>().flatten();
                     c.pongs |= required.any(|tag| tag.as_str().eq_ignore_ascii_case("outbound"));
                 }
-                Answered::Register { .. } => {}
-                Answered::Message { id, status: 200..=299 } => {
-                    phone.accepted.insert(id);
+                Answered::Register { status: 300..=399, removal: false } => {
+                    let uris = message
+                        .contacts()
+                        .flatten()
+                        .filter_map(|contact| Some(contact.address()?.uri.to_string()));
+                    phone.wire.redirected(now, slot, conn, uris.collect());
                 }
-                Answered::Message { .. } | Answered::Nothing => {}
+                Answered::Register { .. } => {}
+                Answered::Message { id, status } => {
+                    if (200..=299).contains(&status) {
+                        phone.accepted.insert(id);
+                    }
+                    if !phone.wants && !matches!(status, 401 | 407) {
+                        phone.wire.serves(slot);
+                    }
+                }
+                Answered::Nothing => {}
             }
         } else if let (Ok(via), Ok(from)) = (message.via(), message.from()) {
             let branch = via.branch().unwrap_or_default().into_owned();
@@ -240,15 +253,20 @@ impl World {
         flow: FlowId,
         slot: usize,
         avoid: &[SocketAddr],
+        redirect: Option<&Uri<'static>>,
     ) -> Checked {
         let now = self.now;
         let phone = &mut self.phones[index];
-        phone.wire.connecting(now, slot)?;
+        phone.wire.connecting(now, slot, redirect.map(Uri::as_str))?;
         let (avoided, mut places): (Vec<_>, Vec<_>) = self
             .dns
             .iter()
             .partition(|place| matches!(place, Place::Edge(edge) if avoid.contains(&edge_address(*edge))));
         places.extend(avoided);
+        if let Some(to) = redirect {
+            // As the driver does: there, or nowhere.
+            places = to.host().and_then(place_of).into_iter().collect();
+        }
         let attempt = Attempt {
             phone: index,
             incarnation: phone.incarnation,
@@ -263,7 +281,10 @@ impl World {
         let number = self.attempts.len() - 1;
         phone.attempts.insert(flow, number);
         phone.tried.insert(slot, flow);
-        self.trace.line(now, phone.user, || format!("connects for flow {slot} ({flow:?})"));
+        self.trace.line(now, phone.user, || match redirect {
+            Some(to) => format!("connects for flow {slot} ({flow:?}) to {to}"),
+            None => format!("connects for flow {slot} ({flow:?})"),
+        });
         // The resolver asks.
         let asked = now + self.latency(index) * 2;
         self.later(asked, Happening::Attempt(number));

@@ -41,6 +41,7 @@ impl World {
             && phone.wants
             && !phone.stopped
             && phone.typed == phone.version
+            && !phone.wants_token()
             && phone.path.online
             && phone.path.latency < Duration::from_secs(2)
             && phone.path.nat.is_none_or(|patience| patience > BACKGROUND_PINGS)

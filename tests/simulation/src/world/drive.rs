@@ -4,6 +4,7 @@ use super::{Happening, Text, World};
 use crate::model::{Checked, Sent, broken};
 use crate::phone::key;
 use crate::sabotage::Sabotage;
+use crate::scenario::{Action, token};
 use crate::trace::headline;
 use aldis_agent::{
     AnswerWith, ConnectionChange, Event, FlowId, MessageId, NewMessage, OutgoingState, Output, Reason,
@@ -68,7 +69,7 @@ impl World {
             self.conns[conn].open = false;
             self.up(conn, Happening::UpEnd(conn));
         }
-        self.later(now + down, Happening::Do(crate::scenario::Action::Start { phone: index }));
+        self.later(now + down, Happening::Do(Action::Start { phone: index }));
     }
 
     /// Does all that an agent asks for.
@@ -102,7 +103,13 @@ impl World {
             phone.wire.output(now, messages)?;
             match output {
                 Output::Connect(wanted) => {
-                    self.begin_attempt(index, wanted.flow, wanted.slot, &wanted.avoid)?;
+                    self.begin_attempt(
+                        index,
+                        wanted.flow,
+                        wanted.slot,
+                        &wanted.avoid,
+                        wanted.redirect.as_ref(),
+                    )?;
                 }
                 Output::Transmit(flow, bytes) => self.transmit(index, flow, bytes)?,
                 Output::Close(flow) => self.close(index, flow),
@@ -199,6 +206,18 @@ impl World {
                 *again = Some(text.replace("branch=z9hG4bK", "branch=z9hG4bKagain").into());
                 bytes
             }
+            Some(Sabotage::SecondMessage) if bytes.starts_with(b"MESSAGE") && self.random.chance(20) => {
+                let text = text().replace("branch=z9hG4bK", "branch=z9hG4bKagain");
+                // Without credentials, which would be wrong for another reason.
+                let lines = text.split_inclusive("\r\n").filter(|line| !line.contains("uthorization: "));
+                *again = Some(lines.collect::<String>().into());
+                bytes
+            }
+            Some(Sabotage::OldToken) => {
+                let (user, version) = (self.phones[index].user, self.phones[index].token);
+                let old = token(user, version.saturating_sub(1));
+                text().replace(&token(user, version), &old).into()
+            }
             Some(Sabotage::SameNonceCount) => text().replace("nc=00000002", "nc=00000001").into(),
             Some(Sabotage::SameBranch) if bytes.starts_with(b"MESSAGE") => {
                 let text = text();
@@ -233,7 +252,13 @@ impl World {
         match event {
             Event::MessageReceived { ticket, message } => self.received(index, ticket, &message),
             Event::Outgoing { id, state, .. } => self.outgoing(index, id, state),
-            Event::Registration { change, .. } => self.registration(index, &change),
+            Event::Registration { reg_id, change } => self.registration(index, reg_id, &change),
+            Event::TokenNeeded { .. } => {
+                self.phones[index].token_asked = true;
+                let at = now + self.random.scaled(10, 30_000);
+                self.later(at, Happening::Do(Action::Token { phone: index }));
+                Ok(())
+            }
             Event::Connection { change: ConnectionChange::Connected { flow }, .. } => {
                 let phone = &mut self.phones[index];
                 if let Some(conn) =
@@ -241,7 +266,6 @@ impl World {
                 {
                     // An older connection serves again: what follows is about that one.
                     let slot = self.conns[conn].slot;
-                    phone.wire.at_once(slot, conn);
                     phone.tried.insert(slot, flow);
                 }
                 Ok(())
@@ -271,14 +295,18 @@ impl World {
         }
     }
 
-    fn registration(&mut self, index: usize, change: &RegistrationChange) -> Checked {
+    fn registration(&mut self, index: usize, reg_id: u32, change: &RegistrationChange) -> Checked {
         let now = self.now;
         let phone = &mut self.phones[index];
+        if !matches!(change, RegistrationChange::Registering | RegistrationChange::Refreshing) {
+            phone.wire.concluded(reg_id as usize - 1);
+        }
         match change {
             RegistrationChange::Failed { why, retry_in: None, .. } => {
                 phone.stopped = true;
                 phone.stopped_by_credentials = why.is_credentials();
-                if !phone.may_stop && phone.typed == phone.version {
+                let lacks_token = self.scenario.tokens && phone.token_given != Some(phone.token);
+                if !phone.may_stop && phone.typed == phone.version && !(lacks_token && why.is_credentials()) {
                     return broken("REG-21", format!("gave up for no reason: {why}"));
                 }
             }
