@@ -88,11 +88,14 @@ struct Redirects {
     left: BTreeSet<String>,
 }
 
+/// The access tokens of a request, each with the header that it stands in.
+type Tokens = Vec<(Header, String)>;
+
 /// A REGISTER in flight.
 #[derive(Clone, Debug)]
 struct Pending {
     branch: String,
-    token: Option<String>,
+    tokens: Tokens,
     since: Duration,
     removal: bool,
 }
@@ -101,7 +104,7 @@ struct Pending {
 #[derive(Clone, Debug)]
 struct Lane {
     branch: String,
-    token: Option<String>,
+    tokens: Tokens,
     since: Duration,
     conn: usize,
     id: String,
@@ -117,6 +120,9 @@ pub struct Wire {
     call_ids: BTreeMap<String, String>,
     /// REGISTER without an answer, by connection.
     registering: BTreeMap<usize, Pending>,
+    /// SUBSCRIBE without an answer, by Call-ID: its branch, connection and time; and the last CSeq of each.
+    subscribing: BTreeMap<String, (String, usize, Duration)>,
+    subscribed: BTreeMap<String, u32>,
     /// Nonce counts.
     nonces: BTreeMap<String, u32>,
     /// MESSAGE without an answer, by recipient.
@@ -182,6 +188,7 @@ impl Wire {
     pub fn reborn(&mut self) {
         self.call_ids.clear();
         self.registering.clear();
+        self.subscribing.clear();
         self.lanes.clear();
         self.connecting.clear();
         self.refused.clear();
@@ -290,6 +297,7 @@ impl Wire {
         self.registering.remove(&conn);
         self.refused.remove(&conn);
         self.lanes.retain(|_, lane| lane.conn != conn);
+        self.subscribing.retain(|_, (_, on, _)| *on != conn);
     }
 
     /// A client sent this. `aor` and `instance` are who it is.
@@ -323,10 +331,11 @@ impl Wire {
             return broken("GEN-06", format!("From is {}", from.uri));
         }
         let tag = from.tag().map(|tag| tag.into_owned()).unwrap_or_default();
-        if tag.len() < 8 || to.tag().is_some() {
+        // A dialog's requests have both.
+        if tag.len() < 8 || (to.tag().is_some() && method != Method::Subscribe) {
             return broken("GEN-02", "From has no tag, or To has one");
         }
-        let token = self.credentials(message)?;
+        let tokens = self.credentials(message)?;
         let call_id = call_id.as_str().to_owned();
         let uri = message.request_uri().ok().flatten().map(|uri| uri.to_string()).unwrap_or_default();
         match method {
@@ -335,7 +344,7 @@ impl Wire {
                     return broken("REG-01", format!("Request-URI {uri}, To {}", to.uri));
                 }
                 let removal = self.register(now, conn, message, &call_id, cseq.number, instance)?;
-                self.registering.insert(conn, Pending { branch, token, since: now, removal });
+                self.registering.insert(conn, Pending { branch, tokens, since: now, removal });
                 Ok(Sent::Register { removal })
             }
             Method::Message => {
@@ -358,9 +367,20 @@ impl Wire {
                         );
                     }
                 }
-                self.lanes.insert(uri, Lane { branch, token, since: now, conn, id: id.clone() });
+                self.lanes.insert(uri, Lane { branch, tokens, since: now, conn, id: id.clone() });
                 self.identities.insert(id.clone(), Identity { call_id, tag, cseq });
                 Ok(Sent::Message { id })
+            }
+            Method::Subscribe => {
+                if self.subscribing.get(&call_id).is_some_and(|(_, _, since)| now < *since + TIMER_F) {
+                    return broken("subscribing", "a second SUBSCRIBE of a dialog while one is in flight");
+                }
+                let last = self.subscribed.insert(call_id.clone(), cseq.number);
+                if last.is_some_and(|last| cseq.number != last + 1) {
+                    return broken("GEN-05", format!("SUBSCRIBE with CSeq {} after {last:?}", cseq.number));
+                }
+                self.subscribing.insert(call_id, (branch, conn, now));
+                Ok(Sent::Other)
             }
             _ => Ok(Sent::Other),
         }
@@ -426,9 +446,9 @@ impl Wire {
         Ok(removal)
     }
 
-    /// Nonce counts rise by one, over all requests together; tokens are the app's, and none that was refused. Gives the token.
-    fn credentials(&mut self, message: &Message) -> Result<Option<String>, Violation> {
-        let mut token = None;
+    /// Nonce counts rise by one, over all requests together; tokens are the app's, and none that was refused. Gives the tokens.
+    fn credentials(&mut self, message: &Message) -> Result<Tokens, Violation> {
+        let mut tokens = Tokens::new();
         for field in message.fields() {
             if !matches!(field.header, Header::Authorization | Header::ProxyAuthorization) {
                 continue;
@@ -444,7 +464,7 @@ impl Wire {
                             format!("the token {given:?} is refused, or not the app's"),
                         );
                     }
-                    token = Some(given);
+                    tokens.push((field.header, given));
                     continue;
                 }
                 _ => return broken("AUTH-13", format!("credentials that cannot be read: {text}")),
@@ -459,7 +479,7 @@ impl Wire {
             }
             *last = count.get();
         }
-        Ok(token)
+        Ok(tokens)
     }
 
     /// A client was given this response.
@@ -473,8 +493,8 @@ impl Wire {
             Method::Register => match self.registering.get(&conn) {
                 Some(pending) if pending.branch == branch => {
                     let removal = pending.removal;
-                    if let Some(Pending { token, .. }) = self.registering.remove(&conn) {
-                        self.token_answered(status, token);
+                    if let Some(Pending { tokens, .. }) = self.registering.remove(&conn) {
+                        self.tokens_answered(status, tokens);
                     }
                     if !removal {
                         self.refusal(now, conn, status, message);
@@ -488,20 +508,29 @@ impl Wire {
                     self.lanes.iter().find(|(_, lane)| lane.branch == branch).map(|(uri, _)| uri.clone());
                 match uri.and_then(|uri| self.lanes.remove(&uri)) {
                     Some(lane) => {
-                        self.token_answered(status, lane.token);
+                        self.tokens_answered(status, lane.tokens);
                         Answered::Message { id: lane.id, status }
                     }
                     None => Answered::Nothing,
                 }
             }
+            Method::Subscribe => {
+                self.subscribing.retain(|_, (pending, _, _)| *pending != branch);
+                Answered::Nothing
+            }
             _ => Answered::Nothing,
         }
     }
 
-    fn token_answered(&mut self, status: u16, token: Option<String>) {
-        if matches!(status, 401 | 407) {
-            self.refused_tokens.extend(token);
-        }
+    /// A 401 refuses what was in Authorization, a 407 what was in Proxy-Authorization.
+    fn tokens_answered(&mut self, status: u16, tokens: Tokens) {
+        let refused = match status {
+            401 => Header::Authorization,
+            407 => Header::ProxyAuthorization,
+            _ => return,
+        };
+        let those = tokens.into_iter().filter(|(header, _)| *header == refused).map(|(_, token)| token);
+        self.refused_tokens.extend(those);
     }
 
     fn refusal(&mut self, now: Duration, conn: usize, status: u16, message: &Message) {

@@ -4,7 +4,9 @@ use crate::model::Wire;
 use crate::network::Path;
 use crate::scenario::{AUTHORIZATION_SERVER, DOMAIN, PhoneSetup, USERS, password};
 use crate::world::Happening;
-use aldis_agent::{Account, Agent, Deadline, FlowId, MessageId, Now, ReceivedMessage, StoredMessage};
+use aldis_agent::{
+    Account, Agent, Deadline, FlowId, MessageId, Now, Package, ReceivedMessage, StoredMessage,
+};
 use aldis_sip::Secret;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -52,6 +54,8 @@ pub struct Phone {
     pub token: u32,
     pub token_given: Option<u32>,
     pub token_asked: bool,
+    /// Subscriptions that were wanted, and whether the agent said last that they are active; `None` where it gave up.
+    pub subscriptions: BTreeMap<Package, Option<bool>>,
     /// The app is killed after so many more outputs, and stays down so long.
     pub crash: Option<(u32, Duration)>,
     pub store: Store,
@@ -141,6 +145,7 @@ impl Phone {
             token: 0,
             token_given: None,
             token_asked: false,
+            subscriptions: BTreeMap::new(),
             crash: None,
             store: Store::default(),
             wire: Wire::default(),
@@ -178,6 +183,7 @@ impl Phone {
         self.tried.clear();
         (self.stopped, self.background) = (false, false);
         (self.token_given, self.token_asked) = (None, false);
+        self.subscriptions.clear();
     }
 
     /// Whether the app has been asked for a token, or the one that it gave has expired.

@@ -113,6 +113,8 @@ pub struct Scenario {
     pub pings: Duration,
     /// The registrar asks for access tokens, and for no passwords.
     pub tokens: bool,
+    /// The apps subscribe to all that there is.
+    pub subscribes: bool,
 }
 
 /// The password of a user, by how often it was changed.
@@ -175,8 +177,20 @@ impl Scenario {
         actions.push((heal_at, Action::Heal));
         actions.sort_by_key(|(at, _)| *at);
         let told = r.chance(50);
-        let Habits { options, longest_grant, pings, tokens, .. } = habits;
-        Scenario { seed, options, edges, phones, actions, heal_at, told, longest_grant, pings, tokens }
+        let Habits { options, longest_grant, pings, tokens, subscribes, .. } = habits;
+        Scenario {
+            seed,
+            options,
+            edges,
+            phones,
+            actions,
+            heal_at,
+            told,
+            longest_grant,
+            pings,
+            tokens,
+            subscribes,
+        }
     }
 }
 
@@ -203,6 +217,7 @@ impl Scenario {
             longest_grant: Duration::from_secs(3600),
             pings: Duration::ZERO,
             tokens: false,
+            subscribes: false,
         };
         (scenario, Random::new(seed))
     }
@@ -241,6 +256,7 @@ struct Habits {
     longest_grant: Duration,
     pings: Duration,
     tokens: bool,
+    subscribes: bool,
     /// How often something is due at least.
     period: Duration,
 }
@@ -302,6 +318,8 @@ fn habits(r: &mut Random, users: usize) -> Habits {
             options = options.token(*user, token(user, 0));
         }
     }
+    let subscribes = r.chance(20);
+    options = options.subscriptions(subscribes);
     let mut longest = 7200;
     if r.chance(25) {
         let (grant, least, most) = match r.below(4) {
@@ -315,7 +333,7 @@ fn habits(r: &mut Random, users: usize) -> Habits {
     }
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let (pings, period) = (seconds(pings), seconds(period));
-    Habits { options, longest_grant: seconds(longest), pings, tokens, period }
+    Habits { options, longest_grant: seconds(longest), pings, tokens, subscribes, period }
 }
 
 /// One trouble, with what ends it.

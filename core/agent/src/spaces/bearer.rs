@@ -43,8 +43,8 @@ pub(crate) struct Tokens {
     demands: Vec<Demand>,
 }
 
-/// The tokens in a request: realm, and which one.
-pub(crate) type Sent = Vec<(String, u32)>;
+/// The tokens in a request: realm, which one, and whom it answers.
+pub(crate) type Sent = Vec<(String, u32, Side)>;
 
 impl Tokens {
     /// Takes the app's token for a realm.
@@ -82,7 +82,7 @@ impl Tokens {
                     && let Ok(text) = FieldText::new(format!("Bearer {}", token.expose()))
                 {
                     lines.push((side.answer(), text));
-                    sent.push((name.clone(), realm.generation));
+                    sent.push((name.clone(), realm.generation, *side));
                 }
             }
         }
@@ -116,8 +116,9 @@ impl Tokens {
         if !realm.asking.contains(&(side, is_register)) {
             realm.asking.push((side, is_register));
         }
-        let was_sent = sent.iter().any(|(name, generation)| {
-            *name == bearer.realm && *generation == realm.generation && realm.token.is_some()
+        // Given to the server, it says nothing to a proxy that asks for itself.
+        let was_sent = sent.iter().any(|(name, generation, to)| {
+            *to == side && *name == bearer.realm && *generation == realm.generation && realm.token.is_some()
         });
         if was_sent {
             realm.token = None;
@@ -139,7 +140,7 @@ impl Tokens {
 
     /// A request with these tokens succeeded.
     pub fn confirmed(&mut self, sent: &Sent) {
-        for (name, generation) in sent {
+        for (name, generation, _) in sent {
             if let Some(realm) = self.realms.get_mut(name).filter(|realm| realm.generation == *generation) {
                 realm.refusals = 0;
             }

@@ -248,3 +248,25 @@ fn a_token_cannot_leave_its_line_and_is_in_no_print_auth_28() {
     let output = format!("{:?} {:?}", rig.events(), rig.agent.account());
     assert!(!output.contains("hush"));
 }
+
+#[test]
+fn a_token_that_the_server_takes_is_not_refused_by_a_proxy_that_asks_for_itself_auth_28() {
+    let (mut rig, register) = Rig::registering_with(account().with_tokens_in_every_request());
+    give(&mut rig, "secret");
+    rig.reply(&register, 401, &[(WWW, &bearer(SERVER))]);
+    let register = rig.sent();
+    rig.accept(&register, &[]);
+    rig.send(BOB, "hello");
+    let message = rig.sent();
+    rig.reply(&message, 401, &[(WWW, &bearer(SERVER))]);
+    let message = rig.sent();
+    assert_eq!(token(&message), Some("Bearer secret"));
+    rig.reply(&message, 407, &[("Proxy-Authenticate", &bearer(SERVER))]);
+    let message = rig.sent();
+    assert_eq!(token(&message), Some("Bearer secret"));
+    assert_eq!(message.value(Header::ProxyAuthorization), Some("Bearer secret"));
+    assert_eq!(demands(&mut rig), []);
+    rig.reply(&message, 407, &[("Proxy-Authenticate", &bearer(SERVER))]);
+    rig.assert_silent();
+    assert_eq!(demands(&mut rig).len(), 1, "now the proxy has refused it");
+}

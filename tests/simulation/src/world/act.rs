@@ -380,6 +380,10 @@ impl World {
             if !self.phones[index].wants || self.phones[index].stopped {
                 self.register(index)?;
             }
+            if self.scenario.subscribes {
+                self.subscribe(index);
+                self.drain(index)?;
+            }
             if self.scenario.told {
                 self.network_changed(index)?;
             }

@@ -117,6 +117,11 @@ impl World {
                 );
             }
             let user = self.phones[index].user;
+            if let Some((package, state)) =
+                self.phones[index].subscriptions.iter().find(|(_, state)| **state != Some(true))
+            {
+                return broken("NOT-05", format!("{user}'s subscription to {} is {state:?}", package.name()));
+            }
             let now = self.server_now();
             let bindings = self.machine.bindings(now, user);
             let own = |conn: &usize| {

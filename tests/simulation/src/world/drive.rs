@@ -7,8 +7,8 @@ use crate::sabotage::Sabotage;
 use crate::scenario::{Action, token};
 use crate::trace::headline;
 use aldis_agent::{
-    AnswerWith, ConnectionChange, Event, FlowId, MessageId, NewMessage, OutgoingState, Output, Reason,
-    ReceivedMessage, RegistrationChange, Ticket, UnknownReason,
+    AnswerWith, ConnectionChange, Event, FlowId, MessageId, NewMessage, OutgoingState, Output, Package,
+    Reason, ReceivedMessage, RegistrationChange, SubscriptionChange, Ticket, UnknownReason,
 };
 use aldis_sip::Message;
 use bytes::Bytes;
@@ -35,7 +35,11 @@ impl World {
         {
             agent.register(at);
         }
+        if self.scenario.subscribes {
+            self.subscribe(index);
+        }
         // What the last life kept.
+        let phone = &mut self.phones[index];
         let kept: Vec<_> = phone.store.outbox.values().cloned().collect();
         for message in kept {
             if let Some(agent) = &mut phone.agent
@@ -45,6 +49,20 @@ impl World {
             }
         }
         self.drain(index)
+    }
+
+    /// The app wants to know all that the server tells; what had ended is tried again.
+    pub fn subscribe(&mut self, index: usize) {
+        let phone = &mut self.phones[index];
+        let at = phone.now(self.now);
+        for package in [Package::Registration, Package::MessageSummary] {
+            if let Some(agent) = &mut phone.agent
+                && !matches!(phone.subscriptions.get(&package), Some(Some(_)))
+            {
+                phone.subscriptions.insert(package, Some(false));
+                agent.subscribe(at, package);
+            }
+        }
     }
 
     /// The app dies.
@@ -253,6 +271,14 @@ impl World {
             Event::MessageReceived { ticket, message } => self.received(index, ticket, &message),
             Event::Outgoing { id, state, .. } => self.outgoing(index, id, state),
             Event::Registration { reg_id, change } => self.registration(index, reg_id, &change),
+            Event::Subscription { package, change } => {
+                let state = match change {
+                    SubscriptionChange::Active { pending } => Some(!pending),
+                    SubscriptionChange::Ended { retry_in, .. } => retry_in.map(|_| false),
+                };
+                self.phones[index].subscriptions.insert(package, state);
+                Ok(())
+            }
             Event::TokenNeeded { .. } => {
                 self.phones[index].token_asked = true;
                 let at = now + self.random.scaled(10, 30_000);
