@@ -61,8 +61,14 @@ impl Receipt {
     }
 }
 
+/// Whether a receipt can reach the sender of a message: an anonymous one has no address (IMDN-07).
+pub(crate) fn can_be_told(from: &Uri<'_>) -> bool {
+    let anonymous = from.host().is_none_or(|host| host.eq_ignore_ascii_case("anonymous.invalid"));
+    !anonymous && may_be_target(from)
+}
+
 /// Where a receipt goes, and its body: a message/cpim with an identifier of its own (IMDN-03). `None` if the sender cannot
-/// be told: an anonymous one has no address (IMDN-07).
+/// be told.
 pub(crate) fn compose(
     account: &Account,
     about: &ReceiptFor,
@@ -70,8 +76,7 @@ pub(crate) fn compose(
     id: &MessageId,
     now: i64,
 ) -> Option<(Uri<'static>, Vec<u8>)> {
-    let anonymous = about.from.host().is_none_or(|host| host.eq_ignore_ascii_case("anonymous.invalid"));
-    if anonymous || !may_be_target(&about.from) {
+    if !can_be_told(&about.from) {
         return None;
     }
     // Servers that kept themselves on the way see the receipts first (IMDN-06).

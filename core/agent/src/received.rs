@@ -1,7 +1,7 @@
 //! A message from outside, and the answer to it.
 
 use crate::content::{Content, Envelope};
-use crate::receipts::ReceiptFor;
+use crate::receipts::{ReceiptFor, can_be_told};
 use aldis_sip::Uri;
 use bytes::Bytes;
 use std::fmt;
@@ -39,7 +39,8 @@ pub struct ReceivedMessage {
 }
 
 impl ReceivedMessage {
-    /// What a receipt for it needs to say; `None` if its sender asks for none, or gave it nothing to be named by. A message
+    /// What a receipt for it needs to say; `None` if its sender asks for none, gave it nothing to be named by, or has no
+    /// address. A message
     /// that was signed or encrypted gets none either: its receipt would need the same protection (IMDN-09).
     pub fn receipt_for(&self) -> Option<ReceiptFor> {
         let kind = self.content_type.to_ascii_lowercase();
@@ -50,6 +51,9 @@ impl ReceivedMessage {
             return None;
         }
         let envelope = self.envelope.as_deref().filter(|envelope| envelope.receipts.any())?;
+        if !can_be_told(&self.from) {
+            return None;
+        }
         Some(ReceiptFor {
             from: self.from.clone(),
             message_id: envelope.message_id.clone()?,

@@ -4,6 +4,7 @@
 mod durable;
 mod inbox;
 mod kept;
+mod receipts;
 mod storing;
 
 pub(crate) use durable::{Durable, Use};
@@ -31,6 +32,7 @@ use aldis_store::{ReceiptRequest, Sequence, StoreError};
 use aldis_trust::{Code, Verdict};
 use durable::Done;
 use futures_util::FutureExt;
+use receipts::Receipts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,12 +90,15 @@ pub(crate) struct Driver {
     /// How the server of each flow is found.
     requests: Vec<ConnectRequest>,
     durable: Durable,
+    receipts: Receipts,
     /// Messages whose receipt came before the answer: that is no news then.
     told: BTreeSet<MessageId>,
     send_delivery_receipts: bool,
     send_display_receipts: bool,
     /// Boxed: a channel keeps room for 32, from the beginning and in every phone.
     commands: mpsc::UnboundedReceiver<Box<Command>>,
+    /// The phone is gone: nobody commands any more.
+    abandoned: bool,
     events: Arc<Queue>,
     wires: Wires,
     alarm: Alarm,
@@ -115,7 +120,7 @@ fn now() -> Now {
 
 /// What woke the driver.
 enum Wake {
-    Command(Option<Command>),
+    Command(Command),
     Wire(FlowId, Happening),
     Stored(Box<Done>),
     Time,
@@ -134,10 +139,12 @@ impl Driver {
             requests: config.connect_requests(),
             agent: Agent::new(config.account, seed),
             durable,
+            receipts: Receipts::default(),
             told: BTreeSet::new(),
             send_delivery_receipts: config.send_delivery_receipts,
             send_display_receipts: config.send_display_receipts,
             commands,
+            abandoned: false,
             events,
             wires: Wires::default(),
             alarm: Alarm::default(),
@@ -160,12 +167,16 @@ impl Driver {
                 self.agent.handle_sleep(now());
             }
             match wake {
-                Wake::Command(command) => self.command(command.unwrap_or(Command::ShutDown)),
+                Wake::Command(command) => self.command(command),
                 Wake::Wire(id, happening) => self.happened(id, happening),
                 Wake::Stored(done) => self.stored(*done),
                 Wake::Time => {}
             }
+            self.end_if_told();
             self.durable.look();
+            if self.receipts.again_at.is_some_and(|at| at <= mono_now()) {
+                self.load_owed(Sequence(0));
+            }
             // Whatever woke us: the device may have slept past the deadline, and the runtime's timer with it.
             if deadline.is_some_and(|at| at <= mono_now()) {
                 self.read_first();
@@ -191,14 +202,21 @@ impl Driver {
     async fn wake(&mut self, deadline: Option<Duration>) -> Wake {
         let judgement = self.wires.due_in(wall_now()).map(|due| mono_now() + due);
         let look = self.durable.due();
+        let receipts = self.receipts.end_at().into_iter().chain(self.receipts.again_at);
         let sleep = async {
-            match deadline.into_iter().chain(judgement).chain([look]).min() {
+            match deadline.into_iter().chain(judgement).chain([look]).chain(receipts).min() {
                 Some(at) => self.alarm.until(at).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            command = self.commands.recv() => Wake::Command(command.map(|command| *command)),
+            command = self.commands.recv(), if !self.abandoned => match command {
+                Some(command) => Wake::Command(*command),
+                None => {
+                    self.abandoned = true;
+                    Wake::Command(Command::ShutDown)
+                }
+            },
             (id, happening) = self.wires.next() => Wake::Wire(id, happening),
             Some(done) = self.durable.next() => Wake::Stored(done),
             () = sleep => Wake::Time,
@@ -264,10 +282,7 @@ impl Driver {
                 // The recipient was looked at before.
                 let _ = self.agent.composing(now, &to);
             }
-            Command::ShutDown => {
-                self.stopping();
-                self.agent.shut_down(now);
-            }
+            Command::ShutDown => self.receipts.end(),
             Command::Send { message, taken, done } => self.hand_over(message, taken, done),
             Command::Again(id, reply) => self.again(id, reply),
             Command::Acknowledge(sequences, reply) => self.acknowledge(sequences, reply),
@@ -480,6 +495,7 @@ impl Driver {
             original_recipient: about.original_recipient,
             route: about.route,
         });
+        let owes_receipt = self.send_delivery_receipts && wants.as_ref().is_some_and(|wants| wants.delivered);
         let sent_at = envelope.and_then(Envelope::sent_at).or(message.date).or(message.content.kept_since);
         let incoming = aldis_store::Incoming {
             key,
@@ -494,6 +510,7 @@ impl Driver {
             received_at,
             expires_at,
             wants,
+            owes_receipt,
         };
         self.came(ticket, incoming);
     }

@@ -46,6 +46,8 @@
 //!   [`OutgoingState::Unknown`] instead.
 //! - A message came and was answered with 200: it is on disk. It is given to the app until it is acknowledged, at least once;
 //!   the loop above acknowledges it by asking for the next event. A repetition within seven days is answered and not given.
+//! - A receipt that the sender asked for, and the user consents to, is owed from the moment at which the message is on disk,
+//!   and is sent however often the program ends before it has left.
 //! - If the disk fails, the sender is told to keep the message (480), and the app is told why ([`Event::Storage`]).
 //!
 //! Without a file the same holds for as long as the phone lives. What durable means is said in [`store`].

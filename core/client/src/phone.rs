@@ -300,7 +300,7 @@ impl Phone {
     }
 
     /// Unregisters, ends what is under way within a few seconds, closes. May be called again; each call returns when
-    /// all has ended. What was not sent yet goes with a later run, if the store is a file; else it fails.
+    /// all has ended. Receipts that are owed for messages that came have 2 s to leave, if there is a connection. What was not sent yet goes with a later run, if the store is a file; else it fails.
     pub async fn shut_down(&self) {
         self.acknowledge_given();
         self.command(Command::ShutDown);

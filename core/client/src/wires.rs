@@ -78,6 +78,11 @@ impl Wires {
         }
     }
 
+    /// Whether any connection is up.
+    pub fn is_any_up(&self) -> bool {
+        self.all.values().any(|wire| matches!(wire.state, State::Up(_)))
+    }
+
     /// Until the next server has to be judged again.
     pub fn due_in(&self, wall: Duration) -> Option<Duration> {
         let lines = self.all.values().filter_map(|wire| match &wire.state {

@@ -30,6 +30,7 @@ fn incoming(n: usize) -> Incoming {
         received_at: 1_800_000_000 + n as i64 / 10,
         expires_at: None,
         wants: None,
+        owes_receipt: false,
     }
 }
 

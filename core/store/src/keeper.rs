@@ -208,6 +208,7 @@ mod tests {
             received_at: 0,
             expires_at: None,
             wants: None,
+            owes_receipt: false,
         }
     }
 

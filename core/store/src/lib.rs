@@ -20,6 +20,7 @@
 //!     received_at: 1_800_000_000,
 //!     expires_at: None,
 //!     wants: None,
+//!     owes_receipt: false,
 //! };
 //! assert!(matches!(store.put_incoming(&message), Ok(Stored::New(_))));
 //! assert!(matches!(store.put_incoming(&message), Ok(Stored::Repeated)));

@@ -6,7 +6,7 @@ use crate::{
     Conversation, Entry, Incoming, Kind, Limits, MAX_PAGE, Message, Outgoing, Owner, Peer, Pending, Put,
     REMEMBER_FOR, Receipt, ReceiptKind, Sequence, State, Store, StoreError, Stored, peer_of,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Most keys that are remembered; beyond it the oldest go, however young.
 const MAX_KEYS: usize = 100_000;
@@ -26,7 +26,9 @@ pub struct MemoryStore {
     last: u64,
     by_id: BTreeMap<String, Sequence>,
     /// Received and not acknowledged.
-    waiting: BTreeMap<Sequence, ()>,
+    waiting: BTreeSet<Sequence>,
+    /// Received, with a receipt that is owed.
+    owing: BTreeSet<Sequence>,
     /// To be sent, or under way.
     pending: BTreeMap<Sequence, Option<Owner>>,
     keys: BTreeMap<String, i64>,
@@ -94,13 +96,14 @@ impl MemoryStore {
     fn done(&self) -> impl Iterator<Item = Sequence> {
         self.rows
             .keys()
-            .filter(|sequence| !self.waiting.contains_key(sequence) && !self.pending.contains_key(sequence))
+            .filter(|sequence| !self.waiting.contains(sequence) && !self.pending.contains_key(sequence))
             .copied()
     }
 
     fn remove(&mut self, sequence: Sequence) -> bool {
         let Some(row) = self.rows.remove(&sequence) else { return false };
         self.waiting.remove(&sequence);
+        self.owing.remove(&sequence);
         self.pending.remove(&sequence);
         if let Message::Outgoing { message, .. } = row.message {
             self.by_id.remove(&message.id);
@@ -115,6 +118,22 @@ impl MemoryStore {
             message.key.clear();
         }
         Some(Entry { sequence, peer: row.peer.clone(), message })
+    }
+
+    /// Received messages behind `after`.
+    fn received<'a>(
+        &'a self,
+        sequences: impl Iterator<Item = &'a Sequence>,
+        after: Sequence,
+        limit: usize,
+    ) -> Vec<(Sequence, Incoming)> {
+        let behind = sequences.filter(|sequence| **sequence > after).take(limit.min(MAX_PAGE));
+        behind
+            .filter_map(|sequence| match self.entry(*sequence)?.message {
+                Message::Incoming(message) => Some((*sequence, message)),
+                Message::Outgoing { .. } => None,
+            })
+            .collect()
     }
 
     /// Messages of conversations before this one, newest first.
@@ -168,19 +187,16 @@ impl Store for MemoryStore {
         self.keys.insert(message.key.clone(), message.received_at);
         self.ages.push_back((message.received_at, message.key.clone()));
         let sequence = self.add(peer_of(&message.from), Message::Incoming(message.clone()));
-        self.waiting.insert(sequence, ());
+        self.waiting.insert(sequence);
+        if message.owes_receipt {
+            self.owing.insert(sequence);
+        }
         Ok(Stored::New(sequence))
     }
 
     fn waiting(&mut self, after: Sequence, limit: usize) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
         self.awake()?;
-        let behind = self.waiting.keys().filter(|sequence| **sequence > after).take(limit.min(MAX_PAGE));
-        Ok(behind
-            .filter_map(|sequence| match self.entry(*sequence)?.message {
-                Message::Incoming(message) => Some((*sequence, message)),
-                Message::Outgoing { .. } => None,
-            })
-            .collect())
+        Ok(self.received(self.waiting.range(after..), after, limit))
     }
 
     fn acknowledge(&mut self, sequences: &[Sequence]) -> Result<(), StoreError> {
@@ -191,20 +207,42 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn take_receipt_duty(&mut self, sequence: Sequence, kind: ReceiptKind) -> Result<bool, StoreError> {
+    fn put_owed(
+        &mut self,
+        sequence: Sequence,
+        kind: ReceiptKind,
+        receipt: &Outgoing,
+        owner: Owner,
+    ) -> Result<Option<Put>, StoreError> {
         self.awake()?;
-        let Some(row) = self.rows.get_mut(&sequence) else { return Ok(false) };
-        let Message::Incoming(message) = &row.message else { return Ok(false) };
+        let Some(row) = self.rows.get(&sequence) else { return Ok(None) };
+        let Message::Incoming(message) = &row.message else { return Ok(None) };
         let wanted = message.wants.as_ref().is_some_and(|wants| match kind {
             ReceiptKind::Delivered => wants.delivered,
             ReceiptKind::Displayed => wants.displayed,
             ReceiptKind::Failed => wants.failed,
         });
-        let new = wanted && !row.duties.contains(&kind);
-        if new {
-            row.duties.push(kind);
+        if !wanted || row.duties.contains(&kind) {
+            return Ok(None);
         }
-        Ok(new)
+        let put = self.put_outgoing(receipt, owner)?;
+        if let Some(Row { message: Message::Incoming(message), duties, .. }) = self.rows.get_mut(&sequence) {
+            duties.push(kind);
+            if kind == ReceiptKind::Delivered {
+                message.owes_receipt = false;
+                self.owing.remove(&sequence);
+            }
+        }
+        Ok(Some(put))
+    }
+
+    fn receipts_owed(
+        &mut self,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
+        self.awake()?;
+        Ok(self.received(self.owing.range(after..), after, limit))
     }
 
     fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {

@@ -37,6 +37,9 @@ pub struct Incoming {
     pub expires_at: Option<i64>,
     /// The receipts that the sender asks for, if any (RFC 5438).
     pub wants: Option<ReceiptRequest>,
+    /// Whether a receipt of delivery is owed: the sender asks for it, and the user consents. It is owed until it is in the
+    /// outbox ([`crate::Store::put_owed`]), over crashes too.
+    pub owes_receipt: bool,
 }
 
 /// Which receipts somebody asks for (RFC 5438 §6.2).

@@ -42,12 +42,28 @@ pub trait Store: Send {
     /// [`StoreError`].
     fn acknowledge(&mut self, sequences: &[Sequence]) -> Result<(), StoreError>;
 
-    /// Takes the duty to send this receipt for a received message: `true` once, and only if the sender asked for it
-    /// (IMDN-04). Put the receipt into the outbox in the same [`Store::group`].
+    /// Keeps a receipt that is to be sent for a received message, if its sender asked for it and it was not kept before:
+    /// one of each kind for a message, however often this is called (IMDN-04). `None`: it is not wanted, or was kept once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the receipt is owed still.
+    fn put_owed(
+        &mut self,
+        sequence: Sequence,
+        kind: ReceiptKind,
+        receipt: &Outgoing,
+        owner: Owner,
+    ) -> Result<Option<Put>, StoreError>;
+
+    /// Received messages behind `after` for which a receipt of delivery is owed ([`Incoming::owes_receipt`]), oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn take_receipt_duty(&mut self, sequence: Sequence, kind: ReceiptKind) -> Result<bool, StoreError>;
+    fn receipts_owed(
+        &mut self,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<(Sequence, Incoming)>, StoreError>;
 
     // ---- what is to go ----
 

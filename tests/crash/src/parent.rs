@@ -1,27 +1,125 @@
-//! Who kills, and who writes and reads meanwhile.
+//! Who kills.
 
 use crate::judge::{Judge, Report};
-use crate::victim::Orders;
-use aldis::trust::{Anchors, Policy, Source};
-use aldis::{Config, Event, Outgoing, OutgoingState, Phone, RegistrationState};
+use crate::other::Other;
+use crate::place::Place;
+use crate::sabotage::Sabotage;
+use crate::victim::{DOMAIN, Orders};
 use aldis_registrar::{Offline, Options, Registrar};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-const DOMAIN: &str = "example.test";
-/// Messages that the victim sends in each run.
-const EACH: u32 = 2;
-/// Places around commits at which a victim may die; later ones are passed by few runs.
-const PLACES: u64 = 24;
-/// A victim that does not reach its place is killed then.
-const LONGEST: Duration = Duration::from_millis(1500);
+/// Who writes to each victim, and is written to.
+const OTHERS: usize = 3;
+/// A victim that is not registered is killed then.
+const LONGEST: Duration = Duration::from_secs(10);
+/// A victim that does not come to its place is killed so long after it was registered.
+const AT_WORK: Duration = Duration::from_millis(600);
+/// One that is killed at random is killed so long after it was registered at most, in milliseconds; every fourth so long after
+/// its start.
+const AT_RANDOM: u64 = 60;
 /// The last run ends when nothing has happened for so long: longer than any attempt that waits.
 const QUIET: Duration = Duration::from_secs(3);
+/// What the others still expect they have had by then.
+const SETTLED: Duration = Duration::from_secs(40);
 
-/// A small generator: the runs of one seed are the same as far as they depend on it.
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The program that lives as a victim when its first argument says so.
+    pub program: PathBuf,
+    /// How often victims die.
+    pub kills: u32,
+    /// How many victims live at the same time, each with an account, a store and others of its own.
+    pub lanes: u32,
+    /// Of what the choices are made.
+    pub seed: u64,
+    /// Where victims die by their own hand, one after the other.
+    pub places: Vec<Place>,
+    /// Of so many kills one comes at a random moment; never with 0.
+    pub random_every: u32,
+    /// What victims do wrong.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Plan {
+    /// All places, and a quarter of the kills at random moments.
+    pub fn new(program: &Path, kills: u32) -> Self {
+        Plan {
+            program: program.to_owned(),
+            kills,
+            lanes: 4,
+            seed: 1,
+            places: Place::all(),
+            random_every: 4,
+            sabotage: None,
+        }
+    }
+
+    /// Does it; gives the judgement.
+    ///
+    /// # Panics
+    /// If the world around the victims does not work.
+    pub fn run(&self) -> Report {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(self.clone().work())
+    }
+
+    async fn work(self) -> Report {
+        let mut options = Options::new(DOMAIN).offline(Offline::Store);
+        for lane in 0..self.lanes {
+            options = options.user(victim(lane), "secret");
+            for other in others(lane) {
+                options = options.user(other, "secret");
+            }
+        }
+        let registrar = Registrar::start(options).await.expect("the registrar starts");
+        let root = registrar.root_pem().expect("a CA of its own").to_owned();
+        let address = registrar.address().to_string();
+        let plan = Arc::new(self);
+        let next = Arc::new(AtomicU32::new(0));
+        let mut lanes = JoinSet::new();
+        for lane in 0..plan.lanes {
+            lanes.spawn(one_lane(plan.clone(), lane, next.clone(), address.clone(), root.clone()));
+        }
+        let mut report = Report::default();
+        while let Some(lane) = lanes.join_next().await {
+            report.add(lane.unwrap());
+        }
+        report
+    }
+
+    /// How the kill of this number is to be: at a place after some visits, or so long after a moment.
+    fn choose(&self, kill: u32, dice: &mut Dice) -> Choice {
+        let mut at_random = 0;
+        if self.random_every > 0 {
+            if kill.is_multiple_of(self.random_every) {
+                let after = Duration::from_micros(dice.below(AT_RANDOM * 1000));
+                return Choice::Random { registered: dice.below(4) != 0, after };
+            }
+            at_random = kill.div_ceil(self.random_every);
+        }
+        // One after the other, so that each is met as often as any.
+        let place = self.places.iter().cycle().nth((kill - at_random) as usize);
+        let place = *place.expect("a place");
+        Choice::Place(place, dice.below(place.visits()))
+    }
+}
+
+enum Choice {
+    Place(Place, u64),
+    Random { registered: bool, after: Duration },
+}
+
+/// A small generator: what is chosen depends on the seed alone.
 struct Dice(u64);
 
 impl Dice {
@@ -31,112 +129,96 @@ impl Dice {
     }
 }
 
-/// Kills a victim so many times; gives the judgement.
-///
-/// # Panics
-/// If the world around the victim does not work.
-pub fn kill_many(program: &Path, kills: u32, seed: u64) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(with_victim(program, kills, seed))
+fn victim(lane: u32) -> String {
+    format!("victim{lane}")
 }
 
-/// The same on a runtime that is there.
-///
-/// # Panics
-/// If the world around the victim does not work.
-pub async fn with_victim(program: &Path, kills: u32, seed: u64) -> Report {
-    let folder = tempfile::tempdir().unwrap();
-    let options =
-        Options::new(DOMAIN).user("alice", "wonderland").user("bob", "builder").offline(Offline::Store);
-    let registrar = Registrar::start(options).await.expect("the registrar starts");
-    let root = registrar.root_pem().expect("a CA of its own").to_owned();
-    std::fs::write(folder.path().join("root.pem"), &root).unwrap();
-    let address = registrar.address().to_string();
-    let bob = Arc::new(bob(&address, root.as_bytes()).await);
-    let judge = Arc::new(Mutex::new(Judge::default()));
-    let reader = tokio::spawn(read(bob.clone(), judge.clone()));
+fn others(lane: u32) -> impl Iterator<Item = String> {
+    (0..OTHERS).map(move |other| format!("other{lane}-{other}"))
+}
 
-    let mut dice = Dice(seed);
-    for run in 0..kills {
-        let own_hand = dice.below(4) != 0;
-        let place = own_hand.then(|| u32::try_from(dice.below(PLACES)).unwrap_or_default());
-        let orders = Orders {
-            address: address.clone(),
-            folder: folder.path().to_owned(),
-            run,
-            messages: EACH,
-            place,
-            quiet: None,
-        };
-        let child = start(program, &orders);
-        let sending = write(bob.clone(), judge.clone(), format!("b-{run}"));
-        let limit = if own_hand { LONGEST } else { Duration::from_millis(20 + dice.below(500)) };
-        tokio::join!(die(child, limit), sending);
+async fn one_lane(plan: Arc<Plan>, lane: u32, next: Arc<AtomicU32>, address: String, root: String) -> Report {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("root.pem"), &root).unwrap();
+    let mut everybody = Vec::new();
+    for other in others(lane) {
+        everybody.push(Arc::new(Other::start(&other, &address, root.as_bytes()).await));
     }
-    let last = Orders {
+    let mut orders = Orders {
         address,
         folder: folder.path().to_owned(),
-        run: kills,
-        messages: 0,
+        user: victim(lane),
+        others: others(lane).collect(),
+        run: 0,
         place: None,
-        quiet: Some(QUIET),
+        sabotage: plan.sabotage,
+        quiet: None,
     };
-    let status = start(program, &last).wait().await.unwrap();
+    let mut dice = Dice(plan.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(lane)));
+    loop {
+        let kill = next.fetch_add(1, Relaxed);
+        if kill >= plan.kills {
+            break;
+        }
+        let choice = plan.choose(kill, &mut dice);
+        orders.place = match choice {
+            Choice::Place(place, visits) => Some((place, visits)),
+            Choice::Random { .. } => None,
+        };
+        live_and_die(&plan, &orders, &choice, &everybody).await;
+        orders.run += 1;
+    }
+    (orders.place, orders.quiet) = (None, Some(QUIET));
+    let status = start(&plan.program, &orders).wait().await.unwrap();
     assert!(status.success(), "the last run failed: {status}");
-    // What is on its way to the other's app.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    bob.shut_down().await;
-    reader.await.unwrap();
+    let mut judge = Judge::default();
+    for other in everybody {
+        let other = Arc::into_inner(other).expect("nobody writes any more");
+        // A sabotaged victim leaves the others waiting for what never comes.
+        other.settle(if plan.sabotage.is_some() { Duration::ZERO } else { SETTLED }).await;
+        let heard = other.end().await;
+        judge.written.extend(heard.written.into_values());
+        judge.shown.push(heard.shown);
+    }
     let journal = std::fs::read_to_string(folder.path().join("journal")).unwrap_or_default();
-    judge.lock().unwrap().judge(kills, &journal)
+    Report { kills: orders.run, ..judge.judge(&journal) }
 }
 
 fn start(program: &Path, orders: &Orders) -> Child {
     Command::new(program)
         .args(orders.to_arguments())
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("the victim starts")
 }
 
-async fn die(mut child: Child, limit: Duration) {
-    if tokio::time::timeout(limit, child.wait()).await.is_err() {
-        child.kill().await.unwrap();
-    }
-}
-
-async fn bob(address: &str, root: &[u8]) -> Phone {
-    let config = Config::new("sip:bob@example.test")
-        .and_then(|config| config.address(address))
-        .unwrap()
-        .password("builder")
-        .trust(Policy::new(Arc::new(Anchors::from_pem(root, Source::Organisation))));
-    let phone = Phone::start(config).unwrap();
-    phone.register();
-    while let Some(event) = phone.next_event().await {
-        if matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. }) {
-            break;
+/// One run: the others write while the victim works, and it dies.
+async fn live_and_die(plan: &Plan, orders: &Orders, choice: &Choice, everybody: &[Arc<Other>]) {
+    let mut child = start(&plan.program, orders);
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut writers = JoinSet::new();
+    let mut all_write = || {
+        for other in everybody {
+            let (other, to, run) = (other.clone(), orders.user.clone(), orders.run);
+            writers.spawn(async move { other.write(&to, run).await });
         }
+    };
+    if let Choice::Random { registered: false, after } = choice {
+        all_write();
+        let _ = timeout(*after, child.wait()).await;
+    } else {
+        // The end of its output is its death.
+        let _ = timeout(LONGEST, lines.next_line()).await;
+        all_write();
+        let limit = match choice {
+            Choice::Random { after, .. } => *after,
+            Choice::Place(..) => AT_WORK,
+        };
+        let _ = timeout(limit, child.wait()).await;
     }
-    phone
-}
-
-async fn read(bob: Arc<Phone>, judge: Arc<Mutex<Judge>>) {
-    while let Some(event) = bob.next_event().await {
-        if let Event::Message(message) = event {
-            judge.lock().unwrap().shown.push(message.text().unwrap_or_default());
-        }
-    }
-}
-
-/// Writes to the victim. What a proxy answers with 200 the victim has answered, and 202 the server keeps for it.
-async fn write(bob: Arc<Phone>, judge: Arc<Mutex<Judge>>, text: String) {
-    let sent = bob.send_and_wait("sip:alice@example.test", Outgoing::text(text.as_str()));
-    // One that died with the message has not answered it; what becomes of it is nobody's promise.
-    if let Ok(Ok(OutgoingState::Accepted { .. })) =
-        tokio::time::timeout(Duration::from_millis(600), sent).await
-    {
-        judge.lock().unwrap().answered.insert(text);
-    }
+    // One that is dead already does not mind.
+    let _ = child.kill().await;
+    writers.join_all().await;
 }

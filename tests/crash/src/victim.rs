@@ -1,14 +1,22 @@
 //! The process that is killed.
 
+use crate::place::{Fate, Place};
+use crate::sabotage::Sabotage;
 use crate::store::Deadly;
-use aldis::store::{Limits, SqliteStore};
+use aldis::store::{Limits, Message, SqliteStore};
 use aldis::trust::{Anchors, Policy, Source};
-use aldis::{Config, Event, Outgoing, OutgoingState, Phone};
+use aldis::{Config, Direction, Event, Outgoing, OutgoingState, Phone, RegistrationState, Trace, TraceEntry};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The domain of everybody.
+pub const DOMAIN: &str = "example.test";
+/// Messages that a victim sends to each of the others in each run; it asks for a receipt of the first.
+pub const EACH: u32 = 2;
 
 /// What a victim is to do.
 #[derive(Clone, Debug)]
@@ -17,29 +25,37 @@ pub struct Orders {
     pub address: String,
     /// A folder with `root.pem`, the store and the journal.
     pub folder: PathBuf,
+    /// Whose account it is.
+    pub user: String,
+    /// To whom it writes.
+    pub others: Vec<String>,
     /// Which run it is; its messages carry the number.
     pub run: u32,
-    /// How many messages to send.
-    pub messages: u32,
-    /// Where to die by its own hand.
-    pub place: Option<u32>,
-    /// End by itself when so long nothing has happened and nothing is left.
+    /// Where to die by its own hand, and how often to pass it before.
+    pub place: Option<(Place, u64)>,
+    /// What to do wrong.
+    pub sabotage: Option<Sabotage>,
+    /// Write nothing, and end by itself when so long nothing has happened and nothing is left.
     pub quiet: Option<Duration>,
 }
 
 impl Orders {
     /// The arguments that [`Orders::from_arguments`] reads.
     pub fn to_arguments(&self) -> Vec<String> {
-        let place = self.place.map_or_else(|| "none".to_owned(), |place| place.to_string());
-        let quiet = self.quiet.map_or(0, |quiet| quiet.as_millis());
+        let (place, before) = self
+            .place
+            .map_or_else(|| ("nowhere".to_owned(), 0), |(place, before)| (place.to_string(), before));
         vec![
             "victim".into(),
             self.address.clone(),
             self.folder.display().to_string(),
+            self.user.clone(),
+            self.others.join(","),
             self.run.to_string(),
-            self.messages.to_string(),
             place,
-            quiet.to_string(),
+            before.to_string(),
+            self.sabotage.map_or("none", Sabotage::name).into(),
+            self.quiet.map_or(0, |quiet| quiet.as_millis()).to_string(),
         ]
     }
 
@@ -49,15 +65,21 @@ impl Orders {
     /// If they are none.
     pub fn from_arguments(arguments: &[String]) -> Self {
         let get = |at: usize| arguments.get(at).expect("an argument");
-        let quiet: u64 = get(6).parse().unwrap();
+        let quiet: u64 = get(9).parse().unwrap();
         Orders {
             address: get(1).clone(),
             folder: get(2).into(),
-            run: get(3).parse().unwrap(),
-            messages: get(4).parse().unwrap(),
-            place: get(5).parse().ok(),
+            user: get(3).clone(),
+            others: get(4).split(',').map(str::to_owned).collect(),
+            run: get(5).parse().unwrap(),
+            place: get(6).parse().ok().map(|place| (place, get(7).parse().unwrap())),
+            sabotage: get(8).parse().ok(),
             quiet: (quiet > 0).then(|| Duration::from_millis(quiet)),
         }
+    }
+
+    fn open(&self, name: &str) -> File {
+        OpenOptions::new().create(true).append(true).open(self.folder.join(name)).unwrap()
     }
 }
 
@@ -70,57 +92,134 @@ pub fn live(orders: &Orders) {
     runtime.block_on(work(orders));
 }
 
-fn note(journal: &mut File, line: &str) {
-    // One write: it is there as a whole, or not at all.
+fn note(mut journal: &File, line: &str) {
+    // One write at the end of the file: it is there as a whole, or not at all.
     journal.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-async fn work(orders: &Orders) {
+/// Where the victim is when a message crosses the connection.
+fn crossing(entry: &TraceEntry) -> Option<Place> {
+    let is_message = entry.text.lines().any(|line| line.starts_with("CSeq:") && line.ends_with(" MESSAGE"));
+    let is_success = entry.text.starts_with("SIP/2.0 2");
+    let is_request = entry.text.starts_with("MESSAGE ");
+    match entry.direction {
+        _ if !is_message => None,
+        Direction::Sent if is_request => Some(Place::Request),
+        Direction::Sent if is_success => Some(Place::Answer),
+        Direction::Received if is_request => Some(Place::Arrival),
+        Direction::Received if is_success => Some(Place::Answered),
+        _ => None,
+    }
+}
+
+fn config(orders: &Orders, fate: &Fate) -> Config {
     let root = std::fs::read(orders.folder.join("root.pem")).unwrap();
-    let config = Config::new("sip:alice@example.test")
+    let fate = fate.clone();
+    let trace = Trace::new(move |entry| {
+        if let Some(place) = crossing(&entry) {
+            fate.pass(place);
+        }
+    });
+    Config::new(&format!("sip:{}@{DOMAIN}", orders.user))
         .and_then(|config| config.address(&orders.address))
         .and_then(|config| config.instance("00000000-0000-1000-8000-000a95a0e128"))
         .unwrap()
-        .password("wonderland")
+        .password("secret")
         .trust(Policy::new(Arc::new(Anchors::from_pem(&root, Source::Organisation))))
-        .acknowledge_explicitly();
-    let (store, opened) =
-        SqliteStore::open(orders.folder.join("messages.db"), Limits::default()).expect("the store opens");
-    let mut journal =
-        OpenOptions::new().create(true).append(true).open(orders.folder.join("journal")).unwrap();
+        .acknowledge_explicitly()
+        .trace(trace)
+}
+
+async fn work(orders: &Orders) {
+    let journal = Arc::new(orders.open("journal"));
+    let fate = Fate::new(orders.place, orders.open("journal"));
+    let config = config(orders, &fate);
+    let path = orders.folder.join("messages.db");
+    let (store, opened) = SqliteStore::open(path, Limits::default()).expect("the store opens");
     if let Some(recovered) = opened.recovered {
-        note(&mut journal, &format!("damaged {recovered:?}"));
+        note(&journal, &format!("damaged {recovered:?}"));
     }
-    let phone = Phone::start_with_store(config, Box::new(Deadly::new(store, orders.place))).unwrap();
+    let store = Deadly::new(Box::new(store), fate.clone(), orders.sabotage);
+    let phone = Arc::new(Phone::start_with_store(config, Box::new(store)).unwrap());
     phone.register();
-    for n in 0..orders.messages {
-        let text = format!("a-{}-{n}", orders.run);
-        if phone.send("sip:bob@example.test", Outgoing::text(text.as_str())).await.is_ok() {
-            note(&mut journal, &format!("accepted {text}"));
+    let mut writers = JoinSet::new();
+    for other in orders.others.iter().filter(|_| orders.quiet.is_none()) {
+        let (phone, other, run) = (phone.clone(), other.clone(), orders.run);
+        let (journal, fate) = (journal.clone(), fate.clone());
+        writers.spawn(async move { write(&phone, &other, run, &journal, &fate).await });
+    }
+    read(orders, &phone, &journal, &fate).await;
+    if orders.quiet.is_some() {
+        settle(orders, &phone, &journal).await;
+        phone.shut_down().await;
+    }
+}
+
+/// Writes to one of the others.
+async fn write(phone: &Phone, other: &str, run: u32, journal: &File, fate: &Fate) {
+    for n in 0..EACH {
+        let text = format!("{run:06} {n} to {other}");
+        let mut message = Outgoing::text(text.as_str());
+        if n == 0 {
+            message = message.request_receipts();
+        }
+        if phone.send(&format!("sip:{other}@{DOMAIN}"), message).await.is_ok() {
+            fate.pass(Place::Taken);
+            note(journal, &format!("accepted {text}"));
         }
     }
+}
+
+async fn read(orders: &Orders, phone: &Phone, journal: &File, fate: &Fate) {
     loop {
         let next = phone.next_event();
         let event = match orders.quiet {
             Some(quiet) => match tokio::time::timeout(quiet, next).await {
                 Ok(event) => event,
-                Err(_) => break,
+                Err(_) => return,
             },
             None => next.await,
         };
         match event {
             Some(Event::Message(message)) => {
+                fate.pass(Place::Given);
                 let text = message.text().unwrap_or_default();
-                note(&mut journal, &format!("shown {} {text}", message.sequence.0));
+                note(journal, &format!("shown {} {text}", message.sequence.0));
                 phone.acknowledge([message.sequence]).await.unwrap();
             }
-            Some(Event::Outgoing { state: OutgoingState::Failed { why, .. }, .. }) => {
-                note(&mut journal, &format!("failed {why}"));
+            Some(Event::Registration { state: RegistrationState::Registered { .. }, .. }) => {
+                // The parent listens for it; without one there is nobody to tell.
+                let _ = std::io::stdout().write_all(b"registered\n");
+                let _ = std::io::stdout().flush();
             }
-            Some(Event::Storage(storage)) => note(&mut journal, &format!("storage {storage}")),
+            Some(Event::Outgoing { state: OutgoingState::Failed { why, .. }, .. }) => {
+                note(journal, &format!("failed {why}"));
+            }
+            Some(Event::Storage(storage)) => note(journal, &format!("storage {storage}")),
             Some(_) => {}
-            None => break,
+            None => return,
         }
     }
-    phone.shut_down().await;
+}
+
+/// At the very end: every message for which a receipt was asked has one.
+async fn settle(orders: &Orders, phone: &Phone, journal: &File) {
+    for other in &orders.others {
+        let peer = format!("sip:{other}@{DOMAIN}");
+        let mut before = None;
+        loop {
+            let peer = peer.clone();
+            let page = phone.store(move |store| store.history(&peer, before, 1000)).await.unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.sequence);
+            for entry in page {
+                if let Message::Outgoing { message, delivered_at: None, state, .. } = entry.message
+                    && message.wants.is_some()
+                {
+                    let text = String::from_utf8_lossy(&message.body).into_owned();
+                    note(journal, &format!("unreceipted {text} ({state:?})"));
+                }
+            }
+        }
+    }
 }

@@ -3,8 +3,11 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::unreachable)] // a test that cannot go on ends here
 
-use aldis::{Event, Incoming, MessageId, Outgoing, OutgoingState};
+use aldis::store::{Limits, SqliteStore, Store};
+use aldis::{Event, Incoming, MessageId, Outgoing, OutgoingState, ReceiptRequest};
 use aldis_end_to_end::{Tester, config, options, registrar};
+use aldis_registrar::{Fault, Requests, Times};
+use std::time::Duration;
 
 const ALICE: &str = "sip:alice@example.test";
 const BOB: &str = "sip:bob@example.test";
@@ -59,6 +62,61 @@ async fn without_consent_nobody_is_told_what_was_shown_imdn_07() {
     assert!(matches!(bob.send(ALICE, "done").await, OutgoingState::Accepted { .. }));
     let event = alice.wait_for(|event| matches!(event, Event::Message(_) | Event::Outgoing { .. })).await;
     assert!(matches!(event, Event::Message(_)), "{event:?}");
+}
+
+#[tokio::test]
+async fn an_app_that_ends_at_once_gives_the_receipt_that_it_owes_imdn_05() {
+    let registrar = registrar(options()).await;
+    let alice = Tester::registered(config(&registrar, "alice")).await;
+    let bob = Tester::registered(config(&registrar, "bob")).await;
+    // It is challenged, and what follows is not.
+    bob.send(ALICE, "before").await;
+    assert_eq!(alice.text().await, "before");
+    // Behind this one the receipt has to wait for its turn.
+    registrar.set_fault(Fault::Delay(Requests::Message, Duration::from_millis(500)), Times::Once);
+    bob.phone.send(ALICE, Outgoing::text("first")).await.unwrap();
+    assert_eq!(alice.text().await, "first");
+    let id = alice.phone.send(BOB, Outgoing::text("hello").request_receipts()).await.unwrap();
+    message(&bob).await;
+    bob.phone.shut_down().await;
+    assert_eq!(receipt(&alice, id).await, OutgoingState::Delivered);
+}
+
+#[tokio::test]
+async fn a_receipt_that_an_earlier_run_owed_is_given_by_the_next_imdn_05() {
+    let registrar = registrar(options()).await;
+    let alice = Tester::registered(config(&registrar, "alice")).await;
+    let silent = Tester::registered(config(&registrar, "bob").send_delivery_receipts(false)).await;
+    let id = alice.phone.send(BOB, Outgoing::text("hello").request_receipts()).await.unwrap();
+    assert!(matches!(state(&alice, id).await, OutgoingState::Accepted { receipts: true, .. }));
+    silent.phone.shut_down().await;
+
+    // As a run leaves it that ended between keeping the message and its receipt.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("messages.db");
+    let (mut store, _) = SqliteStore::open(&path, Limits::default()).unwrap();
+    let kept = aldis::store::Incoming {
+        key: "1".into(),
+        id: id.to_string(),
+        from: ALICE.into(),
+        display_name: None,
+        claimed_from: None,
+        to: BOB.into(),
+        content_type: "text/plain".into(),
+        body: b"hello".to_vec(),
+        sent_at: None,
+        received_at: 0,
+        expires_at: None,
+        wants: Some(ReceiptRequest { delivered: true, ..ReceiptRequest::default() }),
+        owes_receipt: true,
+    };
+    store.put_incoming(&kept).unwrap();
+    drop(store);
+    let bob = Tester::registered(config(&registrar, "bob").store_file(&path, Limits::default())).await;
+    assert_eq!(state(&alice, id).await, OutgoingState::Delivered);
+    bob.phone.shut_down().await;
+    let (mut store, _) = SqliteStore::open(&path, Limits::default()).unwrap();
+    assert!(store.receipts_owed(aldis::Sequence(0), 10).unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -31,9 +31,6 @@ pub(crate) async fn run(args: &args::Listen, out: &mut Output) -> Outcome {
     finish(session, outcome).await
 }
 
-/// How long the last message's receipt may take on its way: nothing tells when it has left.
-const RECEIPT_WITHIN: Duration = Duration::from_secs(1);
-
 #[derive(Debug, Default)]
 struct Listening {
     standing: Standing,
@@ -44,8 +41,6 @@ struct Listening {
     echoes: BTreeSet<MessageId>,
     /// How long the last echoes may take once the count is reached.
     timeout: Duration,
-    /// Until when a receipt may be on its way.
-    receipt_until: Option<Instant>,
 }
 
 impl Listening {
@@ -54,18 +49,13 @@ impl Listening {
         loop {
             if self.left == Some(0) {
                 if self.echoes.is_empty() {
-                    match self.receipt_until.filter(|until| *until > Instant::now()) {
-                        Some(until) => deadline = Some(until),
-                        None => return Ok(Exit::Done),
-                    }
-                } else {
-                    deadline.get_or_insert_with(|| Instant::now() + self.timeout);
+                    return Ok(Exit::Done);
                 }
+                deadline.get_or_insert_with(|| Instant::now() + self.timeout);
             }
             match session.next(deadline).await? {
                 Next::Event(event) => self.after(&event, session).await?,
                 Next::Interrupted => return Ok(Exit::Done),
-                Next::TimedOut if self.echoes.is_empty() => return Ok(Exit::Done),
                 Next::TimedOut => {
                     return Err(Failure::new(
                         Exit::Unknown,
@@ -82,9 +72,6 @@ impl Listening {
                 self.left = self.left.map(|left| left.saturating_sub(1));
                 // It has been printed.
                 session.phone.displayed(message);
-                if message.wants.is_some() {
-                    self.receipt_until = Some(Instant::now() + RECEIPT_WITHIN);
-                }
                 if self.echo {
                     self.answer(message, session).await;
                 }

@@ -5,11 +5,11 @@ use super::inbox::Inbox;
 use super::kept::{kept_state, seconds, to_store};
 use crate::net::clock::{mono_now, wall_now};
 use crate::phone::SendError;
-use aldis_agent::{MessageId, OutgoingState, ReceiptFor, ReceiptKind, StoredMessage, Ticket};
+use aldis_agent::{MessageId, OutgoingState, StoredMessage, Ticket};
 use aldis_sip::Uri;
 use aldis_store::{
-    Entry, Incoming, Keeper, MAX_PAGE, Outgoing, Owner, Peer, Pending, Put, Sequence, State, Store,
-    StoreError, Stored,
+    Entry, Incoming, Keeper, MAX_PAGE, Outgoing, Owner, Peer, Pending, Put, ReceiptKind, Sequence, State,
+    Store, StoreError, Stored,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -34,7 +34,10 @@ pub(super) enum Done {
     Came(Ticket, Box<Incoming>, Result<Stored, StoreError>),
     Page(Sequence, Result<Vec<(Sequence, Incoming)>, StoreError>),
     Acknowledged(Vec<Sequence>, Result<(), StoreError>),
-    Duty(ReceiptFor, ReceiptKind, Result<bool, StoreError>),
+    /// A receipt that is owed was kept, unless it was once before.
+    PutOwed(MessageId, Result<Option<Put>, StoreError>),
+    /// Messages for which a receipt is owed.
+    Owed(Result<Vec<(Sequence, Incoming)>, StoreError>),
     Receipt(Ticket, Result<Option<Entry>, StoreError>),
     Changed(Result<bool, StoreError>),
     Resumed(Result<(), StoreError>),
@@ -174,6 +177,14 @@ impl Durable {
     pub(super) fn put(&self, message: &StoredMessage) {
         let (id, owner, kept) = (message.id, self.owner, to_store(message));
         self.ask(move |store| store.put_outgoing(&kept, owner), move |put| Done::Put(id, put));
+    }
+
+    pub(super) fn put_owed(&self, receipt: &StoredMessage, sequence: Sequence, kind: ReceiptKind) {
+        let (id, owner, kept) = (receipt.id, self.owner, to_store(receipt));
+        self.ask(
+            move |store| store.put_owed(sequence, kind, &kept, owner),
+            move |put| Done::PutOwed(id, put),
+        );
     }
 
     pub(super) fn leave(&self, id: MessageId) {

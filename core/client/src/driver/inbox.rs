@@ -97,6 +97,7 @@ mod tests {
             received_at: 0,
             expires_at: None,
             wants: None,
+            owes_receipt: false,
         };
         sequences.into_iter().map(|sequence| (Sequence(sequence), message(sequence))).collect()
     }

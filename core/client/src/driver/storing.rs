@@ -1,32 +1,34 @@
 //! What the driver has kept, and what it does when that is done.
 
 use super::durable::Done;
-use super::kept::{from_store, kept_kind, receipt_for, seconds, told_state};
+use super::kept::{from_store, seconds, told_state};
 use super::{Command, Driver, now};
 use crate::event::{Event, Storage};
 use crate::net::clock::{mono_now, wall_now};
 use crate::phone::SendError;
 use aldis_agent::{
-    AnswerWith, MessageFailure, MessageId, NewMessage, OutgoingState, PeerFacts, ReceiptKind, SendRefused,
-    StoredMessage, Ticket, UnknownReason,
+    AnswerWith, MessageId, NewMessage, OutgoingState, PeerFacts, SendRefused, StoredMessage, Ticket,
+    UnknownReason,
 };
-use aldis_sip::{StatusCode, Uri};
+use aldis_sip::Uri;
 use aldis_store::{
-    Entry, Incoming, Kind, MAX_PAGE, Message, Outgoing, Peer, Pending, Put, Receipt, Sequence, State,
-    StoreError, Stored,
+    Entry, Incoming, Kind, MAX_PAGE, Message, Outgoing, Peer, Pending, Put, Sequence, State, StoreError,
+    Stored,
 };
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What a sender is told to wait when its message cannot be stored (MSG-09).
-const BUSY_RETRY: Duration = Duration::from_secs(30);
+pub(super) const BUSY_RETRY: Duration = Duration::from_secs(30);
 const COMPOSING: &str = "application/im-iscomposing+xml";
 const CPIM: &str = "message/cpim";
 
 impl Driver {
     /// What the agent wants kept.
     pub(super) fn keep(&mut self, message: &StoredMessage) {
-        self.durable.put(message);
+        if !self.keep_receipt(message) {
+            self.durable.put(message);
+        }
     }
 
     pub(super) fn leaving(&mut self, id: MessageId) {
@@ -41,23 +43,6 @@ impl Driver {
         } else {
             self.events.push(Event::Outgoing { id, to, state });
         }
-    }
-
-    pub(super) fn receipt_outgoing(&mut self, id: MessageId, state: &OutgoingState) {
-        if state.is_final() {
-            self.durable.set(id, state, |result| Done::Other(result.map(drop)));
-        }
-    }
-
-    pub(super) fn receipt_received(&mut self, ticket: Ticket, receipt: &aldis_agent::Receipt) {
-        let receipt = Receipt {
-            message_id: receipt.message_id.clone(),
-            from: receipt.from.to_string(),
-            kind: kept_kind(receipt.kind),
-            at: seconds(wall_now()),
-        };
-        self.durable
-            .ask(move |store| store.put_receipt(&receipt), move |result| Done::Receipt(ticket, result));
     }
 
     pub(super) fn peer_learned(&mut self, address: String, facts: PeerFacts) {
@@ -75,6 +60,7 @@ impl Driver {
     /// A message came: it is stored, then answered, then told.
     pub(super) fn came(&mut self, ticket: Ticket, message: Incoming) {
         let kept = message.clone();
+        self.receipts.arrives(&message);
         self.durable.ask(
             move |store| store.put_incoming(&kept),
             move |result| Done::Came(ticket, Box::new(message), result),
@@ -88,6 +74,11 @@ impl Driver {
         taken: oneshot::Sender<Result<MessageId, SendError>>,
         done: oneshot::Sender<OutgoingState>,
     ) {
+        if self.receipts.end_at().is_some() {
+            // Whoever asked may have gone.
+            let _ = taken.send(Err(SendRefused::Stopped.into()));
+            return;
+        }
         if !self.durable.ready && !self.agent.is_finished() {
             return self.durable.early.push(Command::Send { message, taken, done });
         }
@@ -117,26 +108,6 @@ impl Driver {
                 Done::Acknowledged(acknowledged, result)
             },
         );
-    }
-
-    /// The user has seen a message: its sender is told if he asked for that.
-    pub(super) fn displayed(&mut self, message: &crate::event::Incoming) {
-        let (sequence, peer) = (message.sequence, aldis_store::peer_of(message.from.as_str()));
-        let about = message
-            .wants
-            .as_ref()
-            .filter(|_| self.send_display_receipts)
-            .map(|wants| receipt_for(message.from.clone(), message.id.clone(), wants));
-        match about {
-            Some(about) => self.durable.ask(
-                move |store| {
-                    store.mark_read(&peer, sequence)?;
-                    store.take_receipt_duty(sequence, aldis_store::ReceiptKind::Displayed)
-                },
-                move |result| Done::Duty(about, ReceiptKind::Displayed, result),
-            ),
-            None => self.durable.ask(move |store| store.mark_read(&peer, sequence), Done::Other),
-        }
     }
 
     /// Sends a message once more that failed, or whose fate is unknown.
@@ -283,20 +254,15 @@ impl Driver {
                     self.durable.inbox.acknowledged(&sequences);
                 }
             }
-            Done::Duty(about, kind, result) => {
-                if self.noted(result) == Some(true)
-                    && let Some(receipt) = self.agent.compose_receipt(now(), &about, kind)
-                {
-                    // A full queue, or the end: its sender goes without.
-                    let _ = self.agent.send_message(now(), receipt);
-                }
-            }
+            Done::PutOwed(id, result) => self.put_owed(id, result),
+            Done::Owed(result) => self.owed(result),
             Done::Receipt(ticket, result) => self.receipt(ticket, result),
             Done::Changed(result) => {
                 if self.noted(result) == Some(true) {
                     self.durable.claim();
                     self.durable.inbox.look_again();
                     self.durable.load();
+                    self.load_owed(Sequence(0));
                 }
             }
             Done::Resumed(result) => {
@@ -305,6 +271,7 @@ impl Driver {
                     self.durable.inbox.look_again();
                     self.durable.load();
                     self.durable.look_at = Some(mono_now());
+                    self.load_owed(Sequence(0));
                 }
             }
             Done::Tidied(Ok(deleted)) if deleted > 0 => self.durable.tidy_at = mono_now(),
@@ -349,7 +316,9 @@ impl Driver {
                 tracing::warn!(%error, "a stored message cannot be sent");
             }
         }
-        self.durable.ready = true;
+        if !std::mem::replace(&mut self.durable.ready, true) {
+            self.load_owed(Sequence(0));
+        }
         for command in std::mem::take(&mut self.durable.early) {
             self.command(command);
         }
@@ -359,6 +328,9 @@ impl Driver {
         let unreadable = |what: &dyn std::fmt::Display| StoreError::Failed(what.to_string());
         let stored = from_store(message, state == State::Sending).map_err(|error| unreadable(&error))?;
         let id = stored.id;
+        if message.kind == Kind::Receipt {
+            self.receipts.restored(id);
+        }
         match self.agent.restore_message(now(), stored) {
             // One that waited for another process.
             Err(aldis_agent::RestoreRefused::Known) => {
@@ -382,7 +354,7 @@ impl Driver {
             }
             Some(Some(Entry { message: Message::Outgoing { message, state, .. }, .. })) => {
                 self.durable.stuck.remove(&id);
-                self.agent.forget_message(now(), id);
+                self.forget_receipt(id);
                 if let Ok(to) = Uri::parse(message.to) {
                     self.end(id, to, told_state(&state));
                 }
@@ -390,27 +362,20 @@ impl Driver {
             // Deleted meanwhile.
             Some(_) => {
                 self.durable.stuck.remove(&id);
-                self.agent.forget_message(now(), id);
+                self.forget_receipt(id);
             }
             None => self.durable.is_stuck(id),
         }
     }
 
     fn kept(&mut self, ticket: Ticket, message: Incoming, result: Result<Stored, StoreError>) {
+        self.receipts.arrived(&message);
         match result {
             Ok(Stored::New(sequence)) => {
                 self.noted(Ok(()));
                 self.agent.answer(now(), ticket, AnswerWith::Accept);
-                let wants =
-                    message.wants.as_ref().filter(|wants| wants.delivered && self.send_delivery_receipts);
-                if let Some((wants, from)) = wants.zip(Uri::parse(message.from.clone()).ok()) {
-                    let about = receipt_for(from, message.id.clone(), wants);
-                    // After our 200 (IMDN-05).
-                    self.durable.ask(
-                        move |store| store.take_receipt_duty(sequence, aldis_store::ReceiptKind::Delivered),
-                        move |result| Done::Duty(about, ReceiptKind::Delivered, result),
-                    );
-                }
+                // After our 200 (IMDN-05).
+                self.owe_delivery(sequence, &message);
                 if !self.durable.uses.sends_only && self.durable.inbox.comes(sequence, self.events.has_room())
                 {
                     self.hand_up(sequence, message);
@@ -433,43 +398,8 @@ impl Driver {
         }
     }
 
-    fn receipt(&mut self, ticket: Ticket, result: Result<Option<Entry>, StoreError>) {
-        let entry = match result {
-            Ok(entry) => entry,
-            Err(error) => {
-                self.agent.answer(now(), ticket, AnswerWith::Busy { retry_after: BUSY_RETRY });
-                return self.storage_failed(error);
-            }
-        };
-        self.agent.answer(now(), ticket, AnswerWith::Accept);
-        let Some(Entry { message: Message::Outgoing { message, state, delivered_at, displayed_at }, .. }) =
-            entry
-        else {
-            return;
-        };
-        let state = match (displayed_at, delivered_at) {
-            (Some(_), _) => OutgoingState::Displayed,
-            (None, Some(_)) => OutgoingState::Delivered,
-            (None, None) => {
-                let status = match state {
-                    State::Failed { status, .. } => status.and_then(StatusCode::new),
-                    _ => None,
-                };
-                OutgoingState::Failed { why: MessageFailure::NotDelivered, status }
-            }
-        };
-        if let (Ok(id), Ok(to)) = (message.id.parse(), Uri::parse(message.to)) {
-            if let Some(done) = self.waiting.remove(&id) {
-                // Whoever waits for the answer has it with its receipt, and may have gone.
-                self.told.insert(id);
-                let _ = done.send(state.clone());
-            }
-            self.events.push(Event::Outgoing { id, to, state });
-        }
-    }
-
     /// The value, or nothing after the app was told what failed.
-    fn noted<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
+    pub(super) fn noted<T>(&mut self, result: Result<T, StoreError>) -> Option<T> {
         match result {
             Ok(value) => {
                 self.durable.last_error = None;
@@ -483,7 +413,7 @@ impl Driver {
     }
 
     /// Tells it once, until something succeeds again.
-    fn storage_failed(&mut self, error: StoreError) {
+    pub(super) fn storage_failed(&mut self, error: StoreError) {
         if self.durable.last_error.as_ref() != Some(&error) {
             self.durable.last_error = Some(error.clone());
             self.events.push(Event::Storage(Storage::Failed(error)));

@@ -28,9 +28,8 @@ pub(super) fn conversations(
 ) -> Result<Vec<Conversation>, StoreError> {
     let found = connection
         .prepare_cached(
-            "SELECT last, address, (SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.kind = 0 AND m.peer = p.id
-                AND m.sequence > p.read_to AND m.state >= 10 LIMIT ?3))
-             FROM peers p WHERE last IS NOT NULL AND last < ?1 ORDER BY last DESC LIMIT ?2",
+            "SELECT last, address, min(unread, ?3) FROM peers WHERE last IS NOT NULL AND last < ?1
+             ORDER BY last DESC LIMIT ?2",
         )?
         .query_map([before(from), row::limit(limit), MAX_UNREAD], |row| {
             Ok(Conversation { last: row::sequence(row)?, peer: row.get(1)?, unread: row.get(2)? })
@@ -91,7 +90,11 @@ pub(super) fn search(
 
 pub(super) fn mark_read(connection: &Connection, peer: &str, up_to: Sequence) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE peers SET read_to = max(read_to, ?1) WHERE address = ?2")?
+        .prepare_cached(
+            "UPDATE peers SET read_to = ?1, unread = (SELECT count(*) FROM messages m
+                WHERE m.kind = 0 AND m.peer = peers.id AND m.sequence > ?1 AND m.state >= 10)
+             WHERE address = ?2 AND read_to < ?1",
+        )?
         .execute(params![row::sql(up_to), peer])?;
     Ok(())
 }

@@ -45,7 +45,7 @@ fn insert(connection: &Connection, message: &Incoming) -> Result<Stored, StoreEr
     connection
         .prepare_cached(
             "INSERT INTO messages(peer, state, id, remote, local, display_name, content_type, body, at, sent_at, expires, \
-             wants, claimed_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             wants, claimed_from, owes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             peer,
@@ -61,14 +61,17 @@ fn insert(connection: &Connection, message: &Incoming) -> Result<Stored, StoreEr
             message.expires_at,
             row::wants(message.wants.as_ref()),
             message.claimed_from,
+            message.owes_receipt.then_some(1),
         ])?;
     let sequence = connection.last_insert_rowid();
-    row::enters(connection, sequence, peer, &message.content_type, &message.body)?;
+    row::enters(connection, sequence, peer, 1, &message.content_type, &message.body)?;
     Ok(Stored::New(Sequence(sequence.unsigned_abs())))
 }
 
-pub(super) fn waiting(
+/// Received messages that fulfil a condition, oldest first.
+pub(super) fn list(
     connection: &Connection,
+    condition: &str,
     after: Sequence,
     limit: usize,
 ) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
@@ -76,7 +79,7 @@ pub(super) fn waiting(
     let found = connection
         .prepare_cached(&format!(
             "SELECT {columns} FROM messages m JOIN peers p ON p.id = m.peer
-             WHERE m.state = 10 AND m.sequence > ?1 ORDER BY m.sequence LIMIT ?2"
+             WHERE {condition} AND m.sequence > ?1 ORDER BY m.sequence LIMIT ?2"
         ))?
         .query_map([row::sql(after), row::limit(limit)], |row| {
             Ok((row::sequence(row)?, row::incoming(row)?))
@@ -104,7 +107,7 @@ pub(super) fn take_duty(
     let changed = connection
         .prepare_cached(
             // The letters stand in the first line of `wants`; addresses of the route follow.
-            "UPDATE messages SET duties = coalesce(duties, '') || ?2 WHERE sequence = ?1 AND state >= 10
+            "UPDATE messages SET duties = coalesce(duties, '') || ?2, owes = iif(?2 = 'd', NULL, owes) WHERE sequence = ?1 AND state >= 10
              AND instr(substr(wants || char(10), 1, instr(wants || char(10), char(10)) - 1), ?2) > 0
              AND instr(coalesce(duties, ''), ?2) = 0",
         )?

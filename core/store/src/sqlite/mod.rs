@@ -183,7 +183,7 @@ impl Store for SqliteStore {
     }
 
     fn waiting(&mut self, after: Sequence, limit: usize) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
-        inbox::waiting(self.connection()?, after, limit)
+        inbox::list(self.connection()?, "m.state = 10", after, limit)
     }
 
     fn acknowledge(&mut self, sequences: &[Sequence]) -> Result<(), StoreError> {
@@ -192,12 +192,27 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    fn take_receipt_duty(&mut self, sequence: Sequence, kind: ReceiptKind) -> Result<bool, StoreError> {
-        self.whole(|connection| inbox::take_duty(connection, sequence, kind))
+    fn put_owed(
+        &mut self,
+        sequence: Sequence,
+        kind: ReceiptKind,
+        receipt: &Outgoing,
+        owner: Owner,
+    ) -> Result<Option<Put>, StoreError> {
+        outbox::put(self, receipt, owner, |connection| inbox::take_duty(connection, sequence, kind))
+    }
+
+    fn receipts_owed(
+        &mut self,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
+        inbox::list(self.connection()?, "m.owes = 1", after, limit)
     }
 
     fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {
-        outbox::put(self, message, owner)
+        let put = outbox::put(self, message, owner, |_| Ok(true))?;
+        put.ok_or_else(|| StoreError::Failed("a message that is wanted was not kept".into()))
     }
 
     fn claim(&mut self, owner: Owner, limit: usize) -> Result<Vec<Pending>, StoreError> {

@@ -8,7 +8,13 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub(super) fn put(store: &mut SqliteStore, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {
+/// Keeps a message, if it is still wanted once the transaction has begun.
+pub(super) fn put(
+    store: &mut SqliteStore,
+    message: &Outgoing,
+    owner: Owner,
+    is_wanted: impl FnOnce(&Connection) -> Result<bool, StoreError>,
+) -> Result<Option<Put>, StoreError> {
     store.locks.hold(owner)?;
     let mut pending = std::mem::take(&mut store.pending);
     let connection = store.connection()?;
@@ -21,8 +27,11 @@ pub(super) fn put(store: &mut SqliteStore, message: &Outgoing, owner: Owner) -> 
     store.pending = pending;
     room?;
     let locks = &store.locks;
-    let put = store.whole(|connection| insert(connection, locks, message, owner));
-    if put.is_err() {
+    let put = store.whole(|connection| match is_wanted(connection)? {
+        true => insert(connection, locks, message, owner).map(Some),
+        false => Ok(None),
+    });
+    if !matches!(put, Ok(Some(_))) {
         store.pending.remove(1);
     }
     put
@@ -66,7 +75,7 @@ fn insert(
         ])?;
     let sequence = connection.last_insert_rowid();
     if message.kind == Kind::Message {
-        row::enters(connection, sequence, peer, &message.content_type, &message.body)?;
+        row::enters(connection, sequence, peer, 0, &message.content_type, &message.body)?;
     }
     let sequence = Sequence(sequence.unsigned_abs());
     Ok(if ours { Put::Ours(sequence) } else { Put::Waits(sequence) })

@@ -19,7 +19,7 @@ pub(super) const ACKNOWLEDGED: i64 = 11;
 /// The columns that [`entry`] and [`pending`] read, of `messages m JOIN peers p ON p.id = m.peer`.
 pub(super) const COLUMNS: &str = "m.sequence, m.state, m.kind, m.id, m.remote, m.local, m.display_name, m.content_type, \
     m.body, m.at, m.sent_at, m.expires, m.status, m.why, m.call_id, m.from_tag, m.wants, m.delivered_at, m.displayed_at, \
-    p.address, m.claimed_from";
+    p.address, m.claimed_from, m.owes";
 
 pub(super) fn sql(sequence: Sequence) -> i64 {
     i64::try_from(sequence.0).unwrap_or(i64::MAX)
@@ -48,6 +48,7 @@ pub(super) fn incoming(row: &Row<'_>) -> rusqlite::Result<Incoming> {
         sent_at: row.get(10)?,
         expires_at: row.get(11)?,
         wants: request(row)?,
+        owes_receipt: row.get::<_, Option<i64>>(21)?.is_some(),
     })
 }
 
@@ -169,15 +170,18 @@ pub(super) fn peer_word(peer: i64) -> String {
     format!("p{peer}")
 }
 
-/// A message is the newest of its conversation: it moves to the top, and its words can be found.
+/// A message is the newest of its conversation: it moves to the top, counts as `unread`, and its words can be found.
 pub(super) fn enters(
     connection: &Connection,
     sequence: i64,
     peer: i64,
+    unread: i64,
     content_type: &str,
     body: &[u8],
 ) -> Result<(), StoreError> {
-    connection.prepare_cached("UPDATE peers SET last = ?1 WHERE id = ?2")?.execute([sequence, peer])?;
+    connection
+        .prepare_cached("UPDATE peers SET last = ?1, unread = unread + ?2 WHERE id = ?3")?
+        .execute([sequence, unread, peer])?;
     if let Some(text) = text_of(content_type, body) {
         connection
             .prepare_cached("INSERT INTO search(rowid, peer, text) VALUES (?1, ?2, ?3)")?

@@ -36,7 +36,9 @@ fn mend(connection: &Connection) -> Result<(), StoreError> {
         "INSERT OR IGNORE INTO peers(id, address)
             SELECT DISTINCT peer, 'unknown:' || peer FROM messages WHERE peer NOT IN (SELECT id FROM peers);
          UPDATE messages SET owner = NULL;
-         UPDATE peers SET last = (SELECT max(sequence) FROM messages m WHERE m.kind = 0 AND m.peer = peers.id);",
+         UPDATE peers SET last = (SELECT max(sequence) FROM messages m WHERE m.kind = 0 AND m.peer = peers.id),
+            unread = (SELECT count(*) FROM messages m
+                WHERE m.kind = 0 AND m.peer = peers.id AND m.sequence > peers.read_to AND m.state >= 10);",
     )?;
     // A peer whose row was lost is known again by its messages.
     let lost: Vec<(i64, String)> = connection

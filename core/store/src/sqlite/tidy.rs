@@ -11,13 +11,14 @@ const GIVE_BACK: u32 = 2000;
 
 pub(super) fn delete(connection: &Connection, sequence: Sequence) -> Result<bool, StoreError> {
     let found = connection
-        .prepare_cached("SELECT peer, kind, content_type, body FROM messages WHERE sequence = ?1")?
+        .prepare_cached("SELECT peer, kind, content_type, body, state FROM messages WHERE sequence = ?1")?
         .query_row([row::sql(sequence)], |row| {
             let (peer, kind): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok((peer, kind, row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?))
+            let unread = i64::from(row.get::<_, i64>(4)? >= row::WAITING);
+            Ok((peer, kind, unread, row.get::<_, String>(2)?, row.get::<_, Vec<u8>>(3)?))
         })
         .optional()?;
-    let Some((peer, kind, content_type, body)) = found else { return Ok(false) };
+    let Some((peer, kind, unread, content_type, body)) = found else { return Ok(false) };
     let sequence = row::sql(sequence);
     connection.prepare_cached("DELETE FROM messages WHERE sequence = ?1")?.execute([sequence])?;
     if kind == 0 {
@@ -28,6 +29,9 @@ pub(super) fn delete(connection: &Connection, sequence: Sequence) -> Result<bool
                  WHERE id = ?1 AND last = ?2",
             )?
             .execute([peer, sequence])?;
+        connection
+            .prepare_cached("UPDATE peers SET unread = unread - ?1 WHERE id = ?2 AND read_to < ?3")?
+            .execute([unread, peer, sequence])?;
     }
     Ok(true)
 }
@@ -58,10 +62,9 @@ pub(super) fn tidy(connection: &Connection, limits: &Limits, now: i64) -> Result
         .execute([now.saturating_sub(REMEMBER_FOR), AT_ONCE * 10])?;
     let mut deleted = 0;
     if let Some(keep_for) = limits.keep_for {
-        // Sequences grow with time, so that the oldest come first; what is done and old enough goes.
         let old: Vec<i64> = connection
             .prepare_cached(
-                "SELECT sequence FROM messages WHERE state IN (2, 3, 4, 11) AND at <= ?1 ORDER BY sequence LIMIT ?2",
+                "SELECT sequence FROM messages WHERE state IN (2, 3, 4, 11) AND at <= ?1 ORDER BY at LIMIT ?2",
             )?
             .query_map([now.saturating_sub(keep_for), AT_ONCE], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
@@ -70,7 +73,7 @@ pub(super) fn tidy(connection: &Connection, limits: &Limits, now: i64) -> Result
     if limits.size.is_some_and(|size| used(connection).is_ok_and(|used| used >= size / 10 * 9)) {
         let oldest: Vec<i64> = connection
             .prepare_cached(
-                "SELECT sequence FROM messages WHERE state IN (2, 3, 4, 11) ORDER BY sequence LIMIT ?1",
+                "SELECT sequence FROM messages WHERE state IN (2, 3, 4, 11) ORDER BY at LIMIT ?1",
             )?
             .query_map([AT_ONCE], |row| row.get(0))?
             .collect::<Result<_, _>>()?;

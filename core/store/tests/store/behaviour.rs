@@ -223,17 +223,45 @@ fn a_receipt_is_sent_and_forgotten() {
 }
 
 #[test]
-fn the_duty_to_send_a_receipt_is_taken_once_and_only_if_asked_for_imdn_04() {
+fn a_receipt_is_kept_once_and_only_if_asked_for_imdn_04() {
     each(|store| {
-        let sequence = new(store.put_incoming(&incoming("a", "one")));
-        assert!(store.take_receipt_duty(sequence, ReceiptKind::Delivered).unwrap());
-        assert!(!store.take_receipt_duty(sequence, ReceiptKind::Delivered).unwrap());
-        assert!(!store.take_receipt_duty(sequence, ReceiptKind::Displayed).unwrap());
-        assert!(store.take_receipt_duty(sequence, ReceiptKind::Failed).unwrap());
-        let plain = Incoming { wants: None, ..incoming("b", "two") };
-        let sequence = new(store.put_incoming(&plain));
-        assert!(!store.take_receipt_duty(sequence, ReceiptKind::Delivered).unwrap());
-        assert!(!store.take_receipt_duty(Sequence(99), ReceiptKind::Delivered).unwrap());
+        let receipt = |id: &str| Outgoing { kind: Kind::Receipt, ..outgoing(id, ALICE, "receipt") };
+        let first = new(store.put_incoming(&incoming("a", "one")));
+        let plain = Incoming { wants: None, owes_receipt: false, ..incoming("b", "two") };
+        let second = new(store.put_incoming(&plain));
+        let mut put = |sequence, kind, id: &str| store.put_owed(sequence, kind, &receipt(id), ME).unwrap();
+        assert!(matches!(put(first, ReceiptKind::Delivered, "1"), Some(Put::Ours(_))));
+        assert_eq!(put(first, ReceiptKind::Delivered, "2"), None);
+        assert_eq!(put(first, ReceiptKind::Displayed, "3"), None);
+        assert!(put(first, ReceiptKind::Failed, "4").is_some());
+        assert_eq!(put(second, ReceiptKind::Delivered, "5"), None);
+        assert_eq!(put(Sequence(99), ReceiptKind::Delivered, "6"), None);
+        store.release(ME).unwrap();
+        assert_eq!(ids(store, OTHER), ["1", "4"]);
+    });
+}
+
+#[test]
+fn a_receipt_is_owed_until_it_is_kept() {
+    on_each(&Limits { outbox: 1, ..Limits::default() }, |store| {
+        let owes = |store: &mut dyn Store| -> Vec<Sequence> {
+            store.receipts_owed(Sequence(0), 10).unwrap().into_iter().map(|(sequence, _)| sequence).collect()
+        };
+        let receipt = |id: &str| Outgoing { kind: Kind::Receipt, ..outgoing(id, ALICE, "receipt") };
+        let first = new(store.put_incoming(&incoming("a", "one")));
+        let second = new(store.put_incoming(&incoming("b", "two")));
+        new(store.put_incoming(&Incoming { owes_receipt: false, ..incoming("c", "without consent") }));
+        store.acknowledge(&[first, second]).unwrap();
+        assert_eq!(owes(store), [first, second]);
+        assert_eq!(store.receipts_owed(first, 10).unwrap()[0].0, second);
+        store.put_owed(first, ReceiptKind::Delivered, &receipt("1"), ME).unwrap();
+        assert_eq!(owes(store), [second]);
+        // What cannot be kept is owed still.
+        let full = store.put_owed(second, ReceiptKind::Delivered, &receipt("2"), ME);
+        assert_eq!((full, owes(store)), (Err(StoreError::Full(1)), vec![second]));
+        store.set_state("1", ME, &State::Accepted { status: 200 }).unwrap();
+        assert!(store.put_owed(second, ReceiptKind::Delivered, &receipt("2"), ME).unwrap().is_some());
+        assert!(owes(store).is_empty());
     });
 }
 
@@ -303,6 +331,13 @@ fn conversations_come_newest_first_and_count_what_is_unread() {
         assert_eq!(list(store), [("sip:carol@example.test".into(), 1), (ALICE.into(), 2)]);
         store.mark_read(ALICE, second).unwrap();
         store.mark_read(ALICE, Sequence(0)).unwrap();
+        assert_eq!(list(store)[1], (ALICE.into(), 1));
+        // Deleting what was read changes nothing; what was not is unread no more.
+        store.delete_message(second).unwrap();
+        assert_eq!(list(store)[1], (ALICE.into(), 1));
+        let fourth = new(store.put_incoming(&from("5", ALICE)));
+        assert_eq!(list(store)[0], (ALICE.into(), 2));
+        store.delete_message(fourth).unwrap();
         assert_eq!(list(store)[1], (ALICE.into(), 1));
         let top = store.conversations(None, 1).unwrap();
         let next = store.conversations(Some(top[0].last), 1).unwrap();

@@ -29,6 +29,7 @@ pub fn incoming(key: &str, text: &str) -> Incoming {
             original_recipient: Some(BOB.into()),
             route: vec!["<sip:d@proxy.test>".into(), "<sip:s@proxy.test>".into()],
         }),
+        owes_receipt: true,
     }
 }
 
