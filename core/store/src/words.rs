@@ -1,7 +1,8 @@
 //! Words of a text, as a search finds them.
 
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use icu_normalizer::DecomposingNormalizerBorrowed;
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
 /// Whether a script writes its words without spaces between them, so that each of its characters counts as a word.
 fn stands_alone(c: char) -> bool {
@@ -24,7 +25,13 @@ pub(crate) fn spaced(text: &str) -> String {
 
 /// The words of a text, in order, lower case and without accents.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    let plain: String = spaced(text).nfd().filter(|c| !is_combining_mark(*c)).collect();
+    let categories = CodePointMapData::<GeneralCategory>::new();
+    let is_mark = |c: &char| GeneralCategoryGroup::Mark.contains(categories.get(*c));
+    let spaced = spaced(text);
+    let plain: String = DecomposingNormalizerBorrowed::new_nfd()
+        .normalize_iter(spaced.chars())
+        .filter(|c| !is_mark(c))
+        .collect();
     plain
         .to_lowercase()
         .split(|c: char| !c.is_alphanumeric())

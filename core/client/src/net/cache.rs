@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hickory_resolver::proto::rr::RData;
-
 use super::clock::mono_now;
+use super::dns::Data;
 use super::resolve_error::{Question, RecordType};
 
 /// Answers kept. An account needs about five; where many share a resolver, the one that would end first makes room.
@@ -22,7 +21,7 @@ const UNANSWERED: Duration = Duration::from_secs(5 * 60);
 /// What is known of a question.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
-    Records(Arc<[RData]>),
+    Records(Arc<[Data]>),
     /// There are none, and whether the name exists at all.
     None {
         domain_exists: bool,

@@ -7,6 +7,7 @@ mod address;
 mod cache;
 pub mod clock;
 mod connect;
+mod dns;
 mod failure;
 mod lanes;
 mod memory;

@@ -1,22 +1,19 @@
 //! From a domain to the places where its SIP server may be (RFC 3263 §4), always for TLS over TCP.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aldis_sip::Domain;
 use futures_util::future::{BoxFuture, Either, select};
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::Query;
-use hickory_resolver::proto::rr::rdata::NAPTR;
-use hickory_resolver::proto::rr::{self, Name, RData};
-use hickory_resolver::{Hosts, TokioResolver};
 use tokio::time::{Instant, timeout};
 
 use super::cache::{Known, Shared};
+#[cfg(not(any(target_os = "android", target_os = "ios")))]
+use super::dns::system;
+use super::dns::system::Hosts;
+use super::dns::{self, Data, Found, Name, Naptr};
 use super::race::Candidates;
 use super::resolve_error::{Question, RecordType, ResolveError};
 use super::srv::{self, Srv};
@@ -30,8 +27,6 @@ const MAX_NAPTR: usize = 4;
 const MAX_RECORDS: usize = 64;
 /// Addresses taken from one answer.
 const MAX_ADDRESSES: usize = 16;
-/// How long one DNS server is waited for before the question is sent again.
-const RESEND_AFTER: Duration = Duration::from_secs(2);
 /// How long a question may take with all its repetitions; beyond that a person believes that nothing happens.
 const QUESTION_LIMIT: Duration = Duration::from_secs(5);
 /// From when on no further place that NAPTR names is asked for, and the usual one has to do.
@@ -151,7 +146,7 @@ impl Resolver {
         if let Source::Platform = self.source {
             return self.platform_targets(domain, draw).await;
         }
-        let session = self.session()?;
+        let session = self.session();
         if session.in_hosts_file(domain).is_some() {
             return Ok(only(Origin::HostsFile, SIPS_PORT));
         }
@@ -172,7 +167,7 @@ impl Resolver {
         if servers.is_empty() {
             return Ok(fallback(Unasked::NoDnsServers));
         }
-        match self.session_with(&servers)?.find(domain, draw).await {
+        match self.session_with(servers).find(domain, draw).await {
             Err(error) if error.may_pass() => Ok(fallback(Unasked::Failed(error))),
             found => found,
         }
@@ -204,53 +199,48 @@ impl Resolver {
         if let Source::Platform = self.source {
             return Ok(Candidates::asking([platform_addresses(name.clone(), port)]));
         }
-        let session = self.session()?;
+        let session = self.session();
         if let Some(known) = session.in_hosts_file(name) {
             return Ok(Candidates::known(known.into_iter().map(with_port)));
+        }
+        if is_localhost(name) {
+            let here = [IpAddr::from(Ipv6Addr::LOCALHOST), Ipv4Addr::LOCALHOST.into()];
+            return Ok(Candidates::known(here.map(with_port)));
+        }
+        if session.servers.is_empty() {
+            return Err(no_server());
         }
         // AAAA first, then A at once (DNS-09).
         let ask = |record: RecordType| -> BoxFuture<'static, Result<Vec<SocketAddr>, ResolveError>> {
             let (session, name) = (session.clone(), name.clone());
             Box::pin(async move {
                 let records = session.ask(record, name.as_str(), QUESTION_LIMIT).await?;
-                let addresses = records.iter().filter_map(RData::ip_addr).take(MAX_ADDRESSES);
-                Ok(addresses.map(with_port).collect())
+                let addresses = records.iter().filter_map(|record| match record {
+                    Data::Address(address) => Some(with_port(*address)),
+                    _ => None,
+                });
+                Ok(addresses.take(MAX_ADDRESSES).collect())
             })
         };
         Ok(Candidates::asking([ask(RecordType::Aaaa), ask(RecordType::A)]))
     }
 
-    fn session(&self) -> Result<Session, ResolveError> {
+    fn session(&self) -> Session {
         match &self.source {
             #[cfg(not(any(target_os = "android", target_os = "ios")))]
-            Source::System => {
-                // Without a readable configuration the hosts file still counts.
-                let (config, options) =
-                    hickory_resolver::system_conf::read_system_conf().unwrap_or_else(|error| {
-                        tracing::debug!(%error, "the system's DNS configuration cannot be read");
-                        Default::default()
-                    });
-                let hosts = Hosts::from_system().unwrap_or_default();
-                Session::new(config, options, hosts, self)
-            }
-            Source::Servers(servers) => self.session_with(servers),
-            Source::Platform => self.session_with(&self.shared.dns_servers()),
+            Source::System => Session::new(system::servers(), Hosts::of_system(), self),
+            Source::Servers(servers) => self.session_with(servers.clone()),
+            Source::Platform => self.session_with(self.shared.dns_servers()),
         }
     }
 
-    fn session_with(&self, servers: &[SocketAddr]) -> Result<Session, ResolveError> {
-        let servers = servers.iter().map(|server| server_config(*server)).collect();
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        Session::new(config, ResolverOpts::default(), Hosts::default(), self)
+    fn session_with(&self, servers: Vec<SocketAddr>) -> Session {
+        Session::new(servers, Hosts::default(), self)
     }
 }
 
-fn server_config(server: SocketAddr) -> NameServerConfig {
-    let mut config = NameServerConfig::udp_and_tcp(server.ip());
-    for connection in &mut config.connections {
-        connection.port = server.port();
-    }
-    config
+fn no_server() -> ResolveError {
+    ResolveError::NoServer { detail: "none is configured".into() }
 }
 
 /// RFC 6761 §6.3: `localhost` and names below it are this computer, and DNS is not asked.
@@ -270,7 +260,7 @@ fn platform_addresses(name: Domain, port: u16) -> BoxFuture<'static, Result<Vec<
 /// The settings of one moment.
 #[derive(Clone)]
 struct Session {
-    dns: TokioResolver,
+    servers: Arc<[SocketAddr]>,
     hosts: Arc<Hosts>,
     shared: Arc<Shared>,
     era: u64,
@@ -288,35 +278,17 @@ enum Service {
 }
 
 impl Session {
-    fn new(
-        config: ResolverConfig,
-        mut options: ResolverOpts,
-        hosts: Hosts,
-        resolver: &Resolver,
-    ) -> Result<Self, ResolveError> {
-        options.timeout = RESEND_AFTER;
-        options.cache_size = 0;
-        options.use_hosts_file = ResolveHosts::Never;
-        // The times of aliases count too.
-        options.preserve_intermediates = true;
-        let dns = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options)
-            .build()
-            .map_err(|error| ResolveError::NoServer { detail: error.to_string() })?;
+    fn new(servers: Vec<SocketAddr>, hosts: Hosts, resolver: &Resolver) -> Self {
         let (shared, also_sip_tls) = (resolver.shared.clone(), resolver.also_sip_tls);
         let era = shared.era();
-        Ok(Session { dns, hosts: Arc::new(hosts), shared, era, also_sip_tls })
+        Session { servers: servers.into(), hosts: Arc::new(hosts), shared, era, also_sip_tls }
     }
 
-    /// The addresses by which the hosts file names `domain`: an entry of one family answers for both.
+    /// The addresses by which the hosts file names `domain`, of IPv6 first: an entry of one family answers for both.
     fn in_hosts_file(&self, domain: &Domain) -> Option<Vec<IpAddr>> {
-        let name = absolute(domain.as_str())?;
-        let addresses: Vec<IpAddr> = [rr::RecordType::AAAA, rr::RecordType::A]
-            .into_iter()
-            .filter_map(|kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind)))
-            .flat_map(|lookup| lookup.answers().iter().filter_map(|r| r.data.ip_addr()).collect::<Vec<_>>())
-            .take(MAX_ADDRESSES)
-            .collect();
+        let mut addresses: Vec<IpAddr> = self.hosts.addresses(domain.as_str()).collect();
+        addresses.sort_by_key(IpAddr::is_ipv4);
+        addresses.truncate(MAX_ADDRESSES);
         (!addresses.is_empty()).then_some(addresses)
     }
 
@@ -409,10 +381,10 @@ impl Session {
                 return Vec::new();
             }
         };
-        let mut usable: Vec<&NAPTR> = records
+        let mut usable: Vec<&Naptr> = records
             .iter()
             .filter_map(|record| match record {
-                RData::NAPTR(naptr) => Some(naptr),
+                Data::Naptr(naptr) => Some(naptr),
                 _ => None,
             })
             .filter(|naptr| {
@@ -433,17 +405,13 @@ impl Session {
             Err(ResolveError::NoRecords { .. }) => return Service::None,
             Err(error) => return Service::Failed(error),
         };
-        let records = records.iter().filter_map(|record| match record {
-            RData::SRV(srv) => Some(srv),
-            _ => None,
-        });
         let (mut usable, mut off) = (Vec::new(), false);
-        for record in records {
-            if record.target.is_root() {
+        for record in records.iter() {
+            let Data::Srv { priority, weight, port, target } = record else { continue };
+            if target.is_root() {
                 off = true;
-            } else if let Some(target) = relative(&record.target).filter(|_| record.port != 0) {
-                let (priority, weight) = (record.priority, record.weight);
-                usable.push(Srv { priority, weight, port: record.port, target });
+            } else if let Some(target) = relative(target).filter(|_| *port != 0) {
+                usable.push(Srv { priority: *priority, weight: *weight, port: *port, target });
             }
         }
         match (usable.is_empty(), off) {
@@ -459,7 +427,7 @@ impl Session {
         record: RecordType,
         name: &str,
         limit: Duration,
-    ) -> Result<Arc<[RData]>, ResolveError> {
+    ) -> Result<Arc<[Data]>, ResolveError> {
         let question = Question { record, name: name.into() };
         let none = |domain_exists| ResolveError::NoRecords { asked: vec![question.clone()], domain_exists };
         match self.shared.known(record, name) {
@@ -469,39 +437,27 @@ impl Session {
             None => {}
         }
         // An absolute name: a search list would make the same domain another one in each network.
-        let name = absolute(name).ok_or_else(|| ResolveError::InvalidName { name: name.into() })?;
-        let kind = match record {
-            RecordType::Naptr => rr::RecordType::NAPTR,
-            RecordType::Srv => rr::RecordType::SRV,
-            RecordType::Aaaa => rr::RecordType::AAAA,
-            RecordType::A => rr::RecordType::A,
-        };
-        let answer = timeout(limit, self.dns.lookup(name, kind)).await.unwrap_or(Err(NetError::Timeout));
-        let lookup = match answer {
-            Ok(lookup) => lookup,
-            Err(error) => {
-                let negative = negative_ttl(&error);
-                return Err(match ResolveError::no_records_or(&error, &question) {
-                    Ok(domain_exists) => {
-                        self.keep(question.clone(), Known::None { domain_exists }, negative);
-                        none(domain_exists)
-                    }
-                    Err(error @ ResolveError::Timeout { .. }) if record == RecordType::Naptr => {
-                        self.keep_unanswered(record, &question.name);
-                        error
-                    }
-                    Err(error) => error,
-                });
+        let name = Name::new(name).ok_or_else(|| ResolveError::InvalidName { name: name.into() })?;
+        let Ok(answer) = timeout(limit, dns::ask(&self.servers, record, &name)).await else {
+            if record == RecordType::Naptr {
+                self.keep_unanswered(record, &question.name);
             }
+            return Err(ResolveError::Timeout { asked: vec![question] });
         };
-        let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
-        let wanted = lookup.answers().iter().filter(|record| record.record_type() == kind);
-        let records: Arc<[RData]> = wanted.take(MAX_RECORDS).map(|record| record.data.clone()).collect();
-        if records.is_empty() {
-            return Err(none(true));
+        match answer {
+            Ok(Found::Records(mut records, ttl)) => {
+                records.truncate(MAX_RECORDS);
+                let records: Arc<[Data]> = records.into();
+                self.keep(question, Known::Records(records.clone()), Duration::from_secs(ttl.into()));
+                Ok(records)
+            }
+            Ok(Found::None { domain_exists, ttl }) => {
+                let none = none(domain_exists);
+                self.keep(question, Known::None { domain_exists }, Duration::from_secs(ttl.into()));
+                Err(none)
+            }
+            Err(failure) => Err(ResolveError::of(failure, question)),
         }
-        self.keep(question, Known::Records(records.clone()), Duration::from_secs(ttl.into()));
-        Ok(records)
     }
 
     fn keep(&self, question: Question, known: Known, ttl: Duration) {
@@ -514,26 +470,9 @@ impl Session {
     }
 }
 
-/// For how long "there is none" may be believed: RFC 2308 §5; not at all without the zone's SOA record.
-fn negative_ttl(error: &NetError) -> Duration {
-    match error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => {
-            Duration::from_secs(none.negative_ttl.unwrap_or(0).into())
-        }
-        _ => Duration::ZERO,
-    }
-}
-
-/// A name as DNS takes it, absolute.
-fn absolute(name: &str) -> Option<Name> {
-    let mut name = Name::from_ascii(name).ok()?;
-    name.set_fqdn(true);
-    Some(name)
-}
-
 /// A name from DNS as a host name; `None` for what no host may be called.
 fn relative(name: &Name) -> Option<Domain> {
-    Domain::new(&name.to_ascii()).ok()
+    Domain::new(&name.to_string()).ok()
 }
 
 fn targets(

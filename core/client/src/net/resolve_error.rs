@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
+use super::dns::Failure;
 
 /// A question to DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,26 +167,13 @@ impl ResolveError {
         }
     }
 
-    /// Reads hickory's error. `Err` carries our error, `Ok(exists)` says that there is no such record and whether the
-    /// name exists at all.
-    pub(super) fn no_records_or(error: &NetError, question: &Question) -> Result<bool, ResolveError> {
-        let asked = || vec![question.clone()];
-        let failed = |code: ResponseCode| ResolveError::ServerFailure {
-            question: question.clone(),
-            code: ServerCode(code.into()),
-        };
-        Err(match error {
-            NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-                ResponseCode::NoError => return Ok(true),
-                ResponseCode::NXDomain => return Ok(false),
-                code => failed(code),
-            },
-            NetError::Dns(DnsError::ResponseCode(code)) => failed(*code),
-            NetError::Timeout | NetError::Busy => ResolveError::Timeout { asked: asked() },
-            NetError::NoConnections => ResolveError::NoServer { detail: "none is configured".into() },
-            NetError::Io(error) => ResolveError::NoServer { detail: error.to_string() },
-            other => ResolveError::BadAnswer { question: question.clone(), detail: other.to_string() },
-        })
+    /// Why a question was not answered.
+    pub(super) fn of(failure: Failure, question: Question) -> Self {
+        match failure {
+            Failure::NoServer(detail) => Self::NoServer { detail },
+            Failure::BadAnswer(detail) => Self::BadAnswer { question, detail },
+            Failure::Code(code) => Self::ServerFailure { question, code: ServerCode(code) },
+        }
     }
 
     /// One error for the two address families, after both have failed: the one that says more about what to do.

@@ -2,10 +2,10 @@
 
 use super::{Algorithm, Qop};
 use crate::Secret;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 use std::fmt;
-use unicode_normalization::UnicodeNormalization;
 use zeroize::{Zeroize, Zeroizing};
 
 /// H(A1), from which everything else follows: as good as the password within its realm, so it is wiped
@@ -102,7 +102,7 @@ pub fn userhash(algorithm: Algorithm, username: &str, realm: &str) -> String {
 pub(super) fn nfc(text: &str) -> Zeroizing<String> {
     // NFC at most triples UTF-8 (Unicode Annex 15, table 11); growing would leave a copy behind.
     let mut out = String::with_capacity(text.len().saturating_mul(3));
-    out.extend(text.nfc());
+    out.extend(ComposingNormalizerBorrowed::new_nfc().normalize_iter(text.chars()));
     Zeroizing::new(out)
 }
 

@@ -1,6 +1,7 @@
 //! Questions to a DNS server on loopback.
 
-use hickory_resolver::proto::op::ResponseCode;
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr;
 
 use super::*;
 use crate::net::testing::dns_server::{DnsServer, Oddity, Zone};
@@ -314,10 +315,8 @@ async fn localhost_is_this_computer_and_dns_is_not_asked() {
 
 #[tokio::test]
 async fn a_name_in_the_hosts_file_is_not_asked_for() {
-    let mut hosts = Hosts::default();
-    hosts.read_hosts_conf(b"192.0.2.5 Example.test\n::1 example.test # comment\n".as_slice()).unwrap();
-    let options = ResolverOpts::default();
-    let session = Session::new(ResolverConfig::default(), options, hosts, &Resolver::servers([])).unwrap();
+    let hosts = Hosts::of("192.0.2.5 Example.test\n::1 example.test # comment\n");
+    let session = Session::new(Vec::new(), hosts, &Resolver::servers([]));
     let addresses = session.in_hosts_file(&Domain::new(DOMAIN).unwrap()).unwrap();
     assert_eq!(addresses, ["::1".parse::<IpAddr>().unwrap(), "192.0.2.5".parse().unwrap()]);
     assert_eq!(session.in_hosts_file(&Domain::new("sub.example.test").unwrap()), None);

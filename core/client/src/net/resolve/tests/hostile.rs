@@ -68,7 +68,8 @@ async fn the_whole_search_has_a_limit() {
 /// Whatever the records say, what comes out is a bounded list of hosts with ports.
 mod random {
     use super::*;
-    use hickory_resolver::proto::rr::rdata::{CNAME, SRV};
+    use hickory_proto::rr::rdata::{CNAME, NAPTR, SRV};
+    use hickory_proto::rr::{Name, RData};
     use proptest::prelude::*;
 
     fn name() -> impl Strategy<Value = String> {
