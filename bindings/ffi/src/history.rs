@@ -226,7 +226,7 @@ impl Phone {
         Ok(self.phone().send_again(known).await?)
     }
 
-    /// For an app that is about to be suspended: every lock and file of the store is let go within a second. Until
+    /// For an app that wants no message until it runs again: every lock and file of the store is let go within a second. Until
     /// [`Phone::resume_store`] messages that come are refused with 480, so that their senders keep them.
     ///
     /// # Errors

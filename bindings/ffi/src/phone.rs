@@ -141,7 +141,8 @@ impl Phone {
         self.inner.phone.network_changed(change);
     }
 
-    /// The app goes to the background: keep-alives come every 11 to 14 minutes, unless the server asks for more.
+    /// The app goes to the background: keep-alives come every 11 to 14 minutes, unless the server asks for more; within a second
+    /// the store's locks and files are let go, and from then on held only while something is stored.
     pub fn enter_background(&self) {
         self.inner.phone.enter_background();
     }

@@ -20,8 +20,9 @@ pub struct FlowId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub(crate) u64);
 
-/// A message of ours, by 128 random bits that the receiver sees too and knows repetitions by (MSG-15). Printed and
-/// read as 32 hexadecimal digits.
+/// A message of ours, by an identifier that the receiver sees too and knows repetitions by (MSG-15): when it was handed over,
+/// in milliseconds since 1970, in 48 bits, so that a store finds what is recent in one place, then 80 random ones (RFC 5438
+/// §6.3 recommends 64). Printed and read as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub(crate) [u8; 16]);
 

@@ -121,7 +121,7 @@ impl Outbox {
         if self.count() >= MAX_MESSAGES {
             return Err(SendRefused::QueueFull(self.count()));
         }
-        let id = message.id.unwrap_or_else(|| MessageId(random.bytes()));
+        let id = message.id.unwrap_or_else(|| random.message_id(now));
         let facts = self.peers.get(&peer_of(&message.to));
         let item = Item::new(now, self.taken, random, facts, message);
         let size = size(leaving, &item, &id, &random.branch());

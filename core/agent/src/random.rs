@@ -1,5 +1,7 @@
 //! Randomness from a seed: tags, branches, identifiers and jitter.
 
+use crate::event::MessageId;
+use crate::time::Now;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use std::time::Duration;
@@ -31,6 +33,17 @@ impl Random {
         let mut out = [0; N];
         self.0.fill_bytes(&mut out);
         out
+    }
+
+    /// An identifier for a message that is handed over now.
+    pub fn message_id(&mut self, now: Now) -> MessageId {
+        let millis = (now.wall.as_millis() as u64).to_be_bytes();
+        let mut id: [u8; 16] = self.bytes();
+        // The last six of the eight hold a time until the year 10889.
+        for (byte, milli) in id.iter_mut().zip(millis.into_iter().skip(2)) {
+            *byte = milli;
+        }
+        MessageId(id)
     }
 
     /// A tag for From or To: 64 bits, where RFC 3261 §19.3 asks for 32.

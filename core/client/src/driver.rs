@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Acknowledge(Vec<Sequence>, Option<oneshot::Sender<Result<(), StoreError>>>),
     /// The app reads on, and has room for more messages.
     MoreMessages,
+    /// The app met damage in the store.
+    Damaged(StoreError),
     /// The store lets go of its files, or takes them again.
     Suspend(bool, oneshot::Sender<Result<(), StoreError>>),
     /// The user types to this recipient.
@@ -273,8 +275,14 @@ impl Driver {
                 }
                 self.agent.network_changed(now);
             }
-            Command::EnterBackground => self.agent.enter_background(now),
-            Command::EnterForeground => self.agent.enter_foreground(now),
+            Command::EnterBackground => {
+                self.agent.enter_background(now);
+                self.durable.background(true);
+            }
+            Command::EnterForeground => {
+                self.agent.enter_foreground(now);
+                self.durable.background(false);
+            }
             Command::Wake => self.agent.wake(now),
             Command::Withdraw(id) => self.agent.withdraw(now, id),
             Command::Displayed(incoming) => self.displayed(&incoming),
@@ -287,6 +295,7 @@ impl Driver {
             Command::Again(id, reply) => self.again(id, reply),
             Command::Acknowledge(sequences, reply) => self.acknowledge(sequences, reply),
             Command::MoreMessages => self.more(),
+            Command::Damaged(error) => self.storage_failed(error),
             Command::Suspend(suspend, reply) => self.suspend(suspend, reply),
         }
     }

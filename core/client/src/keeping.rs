@@ -76,10 +76,15 @@ impl Phone {
         let (reply, done) = oneshot::channel();
         // Whoever asked may have gone.
         self.keeper.ask_alone(work, move |result| drop(reply.send(result)));
-        done.await.unwrap_or(Err(StoreError::Suspended))
+        let result = done.await.unwrap_or(Err(StoreError::Suspended));
+        if let Err(error @ StoreError::Damaged(_)) = &result {
+            self.command(Command::Damaged(error.clone()));
+        }
+        result
     }
 
-    /// For an app that is about to be suspended: every transaction ends, every lock and file of the store is let go, well
+    /// For an app that is about to be suspended and wants no message until it runs again ([`Phone::enter_background`] lets go of
+    /// the store too, and opens it for what comes): every transaction ends, every lock and file of the store is let go, well
     /// within the second after which iOS ends an app that holds one. Until [`Phone::resume_store`] messages that come are refused with
     /// 480, so that their senders keep them, and nothing is taken to be sent. What waits to be sent may be sent by another
     /// process that shares the store.

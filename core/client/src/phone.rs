@@ -206,7 +206,9 @@ impl Phone {
     }
 
     /// The app goes to the background, where the battery counts: keep-alives come at intervals of 672 to 840 s
-    /// ([`Timing::background_ping`](crate::Timing)), unless the server asks for more. Costs nothing. An app that will be suspended calls
+    /// ([`Timing::background_ping`](crate::Timing)), unless the server asks for more. Costs nothing. Within a second a store in a
+    /// file has ended what it was doing and let go of every lock and file, as iOS demands of an app that is suspended; from then
+    /// on it opens them for what comes, and lets go 100 ms after. An app that must not touch them at all any more calls
     /// [`Phone::suspend_store`] too.
     pub fn enter_background(&self) {
         self.command(Command::EnterBackground);

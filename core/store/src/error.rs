@@ -15,7 +15,8 @@ pub enum StoreError {
     /// Another process holds the file locked.
     #[error("another process holds the message store")]
     Busy,
-    /// The file is damaged. Opening it again sets it aside and keeps what can be read.
+    /// The file is damaged. Opening it again sets it aside and keeps what can be read, once no other program has it open; a
+    /// phone does that by itself.
     #[error("the message store is damaged: {0}")]
     Damaged(String),
     /// A later version of this software wrote the file.
@@ -56,7 +57,7 @@ impl StoreError {
                 "Try again in a moment; if it lasts, end the other program that uses this account."
             }
             StoreError::Damaged(_) => {
-                "Start again: the file is then set aside, and what can be read is kept."
+                "The file is set aside and what can be read is kept as soon as no other program has it open: end those that do, or start again."
             }
             StoreError::TooNew { .. } => "Use the later version of this software, or another file.",
             StoreError::Unavailable(_) => {

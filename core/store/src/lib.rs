@@ -59,7 +59,7 @@ mod store;
 mod words;
 
 pub use error::StoreError;
-pub use keeper::Keeper;
+pub use keeper::{Door, Keeper};
 pub use limits::Limits;
 pub use memory::MemoryStore;
 pub use model::{
@@ -67,4 +67,4 @@ pub use model::{
     ReceiptRequest, Sequence, State, Stored, peer_of,
 };
 pub use sqlite::{Opened, Recovered, SqliteStore};
-pub use store::{MAX_PAGE, REMEMBER_FOR, Store};
+pub use store::{MAX_PAGE, REMEMBER_FOR, Stopper, Store};

@@ -3,8 +3,8 @@
 use crate::model::text_of;
 use crate::words::{has, wanted, words};
 use crate::{
-    Conversation, Entry, Incoming, Kind, Limits, MAX_PAGE, Message, Outgoing, Owner, Peer, Pending, Put,
-    REMEMBER_FOR, Receipt, ReceiptKind, Sequence, State, Store, StoreError, Stored, peer_of,
+    Conversation, Entry, Incoming, Kind, Limits, MAX_PAGE, Message, Opened, Outgoing, Owner, Peer, Pending,
+    Put, REMEMBER_FOR, Receipt, ReceiptKind, Sequence, State, Stopper, Store, StoreError, Stored, peer_of,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -486,8 +486,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn resume(&mut self) -> Result<(), StoreError> {
+    fn resume(&mut self) -> Result<Opened, StoreError> {
         self.suspended = false;
-        Ok(())
+        Ok(Opened::default())
+    }
+
+    fn stopper(&self) -> Stopper {
+        Stopper::default()
     }
 }

@@ -1,9 +1,12 @@
 //! The interface.
 
 use crate::{
-    Conversation, Entry, Incoming, Outgoing, Owner, Peer, Pending, Put, Receipt, ReceiptKind, Sequence,
-    State, StoreError, Stored,
+    Conversation, Entry, Incoming, Opened, Outgoing, Owner, Peer, Pending, Put, Receipt, ReceiptKind,
+    Sequence, State, StoreError, Stored,
 };
+
+use std::fmt;
+use std::sync::Arc;
 
 /// How long a message's key is remembered, in seconds: a proxy or offline store may repeat it after days (MSG-16).
 pub const REMEMBER_FOR: i64 = 7 * 24 * 3600;
@@ -207,9 +210,36 @@ pub trait Store: Send {
     /// [`StoreError`]; the locks are let go all the same.
     fn suspend(&mut self) -> Result<(), StoreError>;
 
-    /// Opens again what [`Store::suspend`] closed.
+    /// Opens again what [`Store::suspend`] closed; gives what was found.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn resume(&mut self) -> Result<(), StoreError>;
+    fn resume(&mut self) -> Result<Opened, StoreError>;
+
+    /// Ends what the store is doing, from any thread.
+    fn stopper(&self) -> Stopper;
+}
+
+/// Ends what a store is doing, from any thread: that fails with [`StoreError::Suspended`], and nothing of it was done.
+#[derive(Clone, Default)]
+pub struct Stopper(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Stopper {
+    /// One that calls this.
+    pub fn new(stop: impl Fn() + Send + Sync + 'static) -> Self {
+        Stopper(Some(Arc::new(stop)))
+    }
+
+    /// Ends what is being done.
+    pub fn stop(&self) {
+        if let Some(stop) = &self.0 {
+            stop();
+        }
+    }
+}
+
+impl fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopper").finish_non_exhaustive()
+    }
 }

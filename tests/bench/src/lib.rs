@@ -9,3 +9,5 @@ pub mod ours;
 pub mod peer;
 pub mod process;
 pub mod samples;
+pub mod sending;
+pub mod sink;

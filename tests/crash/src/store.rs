@@ -3,8 +3,8 @@
 use crate::place::{Deed, Fate, Place, Stage};
 use crate::sabotage::Sabotage;
 use aldis::store::{
-    Conversation, Entry, Incoming, Outgoing, Owner, Peer, Pending, Put, Receipt, ReceiptKind, Sequence,
-    State, Store, StoreError, Stored,
+    Conversation, Entry, Incoming, Opened, Outgoing, Owner, Peer, Pending, Put, Receipt, ReceiptKind,
+    Sequence, State, Stopper, Store, StoreError, Stored,
 };
 
 /// Over a store, or over the one that the work of a group is given.
@@ -223,7 +223,14 @@ impl Store for Deadly<'_> {
         self.store().suspend()
     }
 
-    fn resume(&mut self) -> Result<(), StoreError> {
+    fn resume(&mut self) -> Result<Opened, StoreError> {
         self.store().resume()
+    }
+
+    fn stopper(&self) -> Stopper {
+        match &self.store {
+            Holder::Own(store) => store.stopper(),
+            Holder::Lent(store) => store.stopper(),
+        }
     }
 }

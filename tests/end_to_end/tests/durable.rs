@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // what is missing fails the test
 
-use aldis::store::{Limits, Message, State};
+use aldis::store::{Limits, Message, SqliteStore, State, Store, Stored};
 use aldis::{Config, Event, Outgoing, OutgoingState, Phone, SendError, Storage};
 use aldis_end_to_end::{PATIENCE, Tester, config, options, registrar};
 use std::path::Path;
@@ -13,6 +13,25 @@ const ALICE: &str = "sip:alice@example.test";
 
 fn kept(config: Config, folder: &Path) -> Config {
     config.store_file(folder.join("messages.db"), Limits::default())
+}
+
+/// A message that came before.
+fn earlier(n: u32) -> aldis::store::Incoming {
+    aldis::store::Incoming {
+        key: n.to_string(),
+        id: n.to_string(),
+        from: BOB.into(),
+        display_name: None,
+        claimed_from: None,
+        to: ALICE.into(),
+        content_type: "text/plain".into(),
+        body: vec![b'x'; 5000],
+        sent_at: None,
+        received_at: 0,
+        expires_at: None,
+        wants: None,
+        owes_receipt: false,
+    }
 }
 
 /// An address at which nobody listens.
@@ -106,6 +125,67 @@ async fn a_suspended_store_takes_nothing_and_the_sender_keeps_it_msg_09() {
     bob.phone.resume_store().await.unwrap();
     assert!(matches!(alice.send(BOB, "now").await, OutgoingState::Accepted { .. }));
     assert_eq!(bob.text().await, "now");
+}
+
+#[tokio::test]
+async fn an_app_in_the_background_lets_go_of_its_store_and_takes_what_comes() {
+    let registrar = registrar(options()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let alice = Tester::start(config(&registrar, "alice"));
+    let bob = Tester::registered(kept(config(&registrar, "bob"), folder.path()).shared_store()).await;
+    // Nobody has the file open when it can be locked.
+    let in_use = folder.path().join("messages.db.use");
+    let is_free = || std::fs::File::open(&in_use).unwrap().try_lock().is_ok();
+    let free = || async {
+        let begun = std::time::Instant::now();
+        while !is_free() {
+            assert!(begun.elapsed() < PATIENCE, "the store is held");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        begun.elapsed()
+    };
+    assert!(!is_free());
+    bob.phone.enter_background();
+    assert!(free().await < Duration::from_secs(1));
+    assert!(matches!(alice.send(BOB, "in the background").await, OutgoingState::Accepted { .. }));
+    assert_eq!(bob.text().await, "in the background");
+    free().await;
+    bob.phone.enter_foreground();
+    assert!(matches!(alice.send(BOB, "in front").await, OutgoingState::Accepted { .. }));
+    assert_eq!(bob.text().await, "in front");
+    assert!(!is_free());
+}
+
+#[tokio::test]
+async fn damage_that_is_met_is_mended_while_the_phone_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("messages.db");
+    let (mut store, _) = SqliteStore::open(&path, Limits::default()).unwrap();
+    store
+        .group(&mut |store| {
+            for n in 0..1000 {
+                let Stored::New(sequence) = store.put_incoming(&earlier(n)).unwrap() else {
+                    panic!("repeated")
+                };
+                store.acknowledge(&[sequence]).unwrap();
+            }
+        })
+        .unwrap();
+    drop(store);
+    let alice = Tester::start(kept(nowhere(ALICE), folder.path()));
+    alice.phone.send(BOB, Outgoing::text("before")).await.unwrap();
+    let length = usize::try_from(path.metadata().unwrap().len()).unwrap();
+    let (middle, file) =
+        (length / 2 / 4096 * 4096, std::fs::OpenOptions::new().write(true).open(&path).unwrap());
+    std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; length - middle], middle as u64).unwrap();
+    let found = alice.phone.store(|store| store.history(BOB, None, 1000)).await;
+    assert!(matches!(found, Err(aldis::store::StoreError::Damaged(_))), "it was not met");
+    let told = alice.wait_for(|event| matches!(event, Event::Storage(Storage::Recovered(_)))).await;
+    let Event::Storage(Storage::Recovered(recovered)) = told else { panic!("{told:?}") };
+    assert!(recovered.messages > 5, "{recovered:?}");
+    alice.phone.send(BOB, Outgoing::text("after")).await.unwrap();
+    let kept = alice.phone.store(|store| store.history(BOB, None, 1000)).await.unwrap();
+    assert!(kept.len() > 5);
 }
 
 #[tokio::test]

@@ -78,7 +78,8 @@ public final class Phone: Sendable {
     public func networkChanged(dnsServers: [String] = []) { native.networkChanged(dnsServers: dnsServers) }
 
     /// The app goes to the background: keep-alives come every 11 to 14 minutes, unless the server asks for more, so that the
-    /// radio sleeps. Messages still come while the system lets the process run.
+    /// radio sleeps. Messages still come while the system lets the process run; the store's locks and files are let go within a
+    /// second, which iOS demands of an app that is suspended, and taken again for what comes.
     public func enterBackground() { native.enterBackground() }
 
     /// The app comes to the front: connections that have been quiet are probed, and replaced if no answer comes within 4 s.
@@ -206,8 +207,8 @@ public final class Phone: Sendable {
     /// Sends a message once more that failed or whose fate is unknown, as the same message; false if it need not be.
     public func sendAgain(_ id: String) async throws -> Bool { try await native.sendAgain(id: id) }
 
-    /// For an app that is about to be suspended: the store's locks and files are let go within a second, which iOS demands;
-    /// messages stay with their senders.
+    /// For an app that wants no message until it runs again: the store's locks and files are let go within a second and not
+    /// taken again; messages stay with their senders. `enterBackground()` lets go of them too.
     public func suspendStore() async throws { try await native.suspendStore() }
 
     /// The app runs again: the store is opened again.

@@ -32,7 +32,7 @@ impl Agent {
     /// stored and answered, and for [`ReceiptKind::Displayed`] after it was shown to a user who consents (IMDN-05, IMDN-07).
     /// `None` if the sender has no address. Whoever calls it keeps to one of each kind for a message (IMDN-04).
     pub fn compose_receipt(&mut self, now: Now, about: &ReceiptFor, kind: ReceiptKind) -> Option<NewMessage> {
-        let id = MessageId(self.random.bytes());
+        let id = self.random.message_id(now);
         let wall = i64::try_from(now.wall.as_secs()).unwrap_or(i64::MAX);
         let (to, body) = compose(&self.account, about, kind, &id, wall)?;
         let mut receipt = NewMessage::new(to.as_str(), "message/cpim", body).ok()?;

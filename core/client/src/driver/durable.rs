@@ -8,8 +8,8 @@ use crate::phone::SendError;
 use aldis_agent::{MessageId, OutgoingState, StoredMessage, Ticket};
 use aldis_sip::Uri;
 use aldis_store::{
-    Entry, Incoming, Keeper, MAX_PAGE, Outgoing, Owner, Peer, Pending, Put, ReceiptKind, Sequence, State,
-    Store, StoreError, Stored,
+    Door, Entry, Incoming, Keeper, MAX_PAGE, Opened, Outgoing, Owner, Peer, Pending, Put, ReceiptKind,
+    Sequence, State, Store, StoreError, Stored,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,6 +18,13 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How often another process's changes are looked for, where there is one, and what failed is tried again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The same in the background, where each look opens the files.
+const LOOK_IN_BACKGROUND: Duration = Duration::from_secs(30);
+/// What the store does while it is to let go of its files has so long; then it is stopped. iOS ends an app that holds a lock a
+/// second after it was suspended.
+const LET_GO_WITHIN: Duration = Duration::from_millis(500);
+/// When a damaged store is tried again that could not be opened anew.
+const MEND_AGAIN: Duration = Duration::from_secs(30);
 /// How often what is old is deleted.
 const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
@@ -40,7 +47,10 @@ pub(super) enum Done {
     Owed(Result<Vec<(Sequence, Incoming)>, StoreError>),
     Receipt(Ticket, Result<Option<Entry>, StoreError>),
     Changed(Result<bool, StoreError>),
-    Resumed(Result<(), StoreError>),
+    /// The files are held again, or were opened anew.
+    Resumed(Result<Opened, StoreError>),
+    /// The files are let go.
+    LetGo(Result<Opened, StoreError>),
     Tidied(Result<usize, StoreError>),
     Other(Result<(), StoreError>),
 }
@@ -74,6 +84,12 @@ pub(crate) struct Durable {
     pub(super) look_at: Option<Duration>,
     pub(super) tidy_at: Duration,
     pub(super) last_error: Option<StoreError>,
+    /// The app is in the background: the files are held only while something is done.
+    pub(super) in_background: bool,
+    /// Until when what is being done may go on before the files are let go.
+    let_go_at: Option<Duration>,
+    /// The store is damaged; when it is opened anew the next time.
+    pub(super) mend_at: Option<Duration>,
 }
 
 impl Durable {
@@ -96,6 +112,9 @@ impl Durable {
             look_at: None,
             tidy_at: Duration::ZERO,
             last_error: None,
+            in_background: false,
+            let_go_at: None,
+            mend_at: None,
         })
     }
 
@@ -122,6 +141,43 @@ impl Durable {
         self.keeper.ask_alone(work, move |result| drop(tell.send(Box::new(done(result)))));
     }
 
+    /// Changes how the files are held. When they are to be let go, what is being done is stopped if it does not end soon.
+    pub(super) fn door(
+        &mut self,
+        door: Door,
+        done: impl FnOnce(Result<Opened, StoreError>) -> Done + Send + 'static,
+    ) {
+        if matches!(door, Door::Suspend | Door::Rest) {
+            self.let_go_at = Some(mono_now() + LET_GO_WITHIN);
+        }
+        let tell = self.tell.clone();
+        self.keeper.door(door, move |result| drop(tell.send(Box::new(done(result)))));
+    }
+
+    /// The files are let go.
+    pub(super) fn has_let_go(&mut self) {
+        self.let_go_at = None;
+    }
+
+    /// The app goes to the background, or comes back.
+    pub(super) fn background(&mut self, is_in_background: bool) {
+        if self.lasting && self.in_background != is_in_background {
+            self.in_background = is_in_background;
+            match is_in_background {
+                true => self.door(Door::Rest, Done::LetGo),
+                false => self.door(Door::Stand, Done::Resumed),
+            }
+        }
+    }
+
+    /// Damage was met: what can be read is kept in a new file, at once, or when no other program has the old one open.
+    pub(super) fn mend(&mut self) {
+        if self.lasting && self.mend_at.is_none() {
+            self.mend_at = Some(mono_now() + MEND_AGAIN);
+            self.door(Door::Mend, Done::Resumed);
+        }
+    }
+
     /// Begins: what an earlier run left is taken up.
     pub fn begin(&mut self) {
         self.ask(|store| store.peers(MAX_PAGE), Done::Peers);
@@ -138,17 +194,28 @@ impl Durable {
 
     /// When something is to be looked at by itself, on the clock of [`mono_now`].
     pub fn due(&self) -> Duration {
-        self.look_at.map_or(self.tidy_at, |at| at.min(self.tidy_at))
+        let others = [self.look_at, self.let_go_at, self.mend_at];
+        others.into_iter().flatten().fold(self.tidy_at, Duration::min)
     }
 
     pub fn look(&mut self) {
         let now = mono_now();
         if self.look_at.is_some_and(|at| at <= now) {
-            self.look_at = (self.uses.shared || !self.stuck.is_empty()).then_some(now + LOOK_EVERY);
+            let every = if self.in_background { LOOK_IN_BACKGROUND } else { LOOK_EVERY };
+            self.look_at = (self.uses.shared || !self.stuck.is_empty()).then_some(now + every);
             self.ask(|store| store.changed_elsewhere(), Done::Changed);
             for id in &self.stuck {
                 self.leave(*id);
             }
+        }
+        if self.let_go_at.is_some_and(|at| at <= now) {
+            // Once more, if it is something else by then.
+            self.let_go_at = Some(now + LET_GO_WITHIN);
+            self.keeper.hurry();
+        }
+        if self.mend_at.is_some_and(|at| at <= now) {
+            self.mend_at = None;
+            self.mend();
         }
         if self.tidy_at <= now {
             self.tidy_at = now + TIDY_EVERY;

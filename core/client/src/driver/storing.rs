@@ -12,8 +12,8 @@ use aldis_agent::{
 };
 use aldis_sip::Uri;
 use aldis_store::{
-    Entry, Incoming, Kind, MAX_PAGE, Message, Outgoing, Peer, Pending, Put, Sequence, State, StoreError,
-    Stored,
+    Door, Entry, Incoming, Kind, MAX_PAGE, Message, Opened, Outgoing, Peer, Pending, Put, Sequence, State,
+    StoreError, Stored,
 };
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -128,13 +128,12 @@ impl Driver {
 
     /// Lets go of all files and locks, or takes them again.
     pub(super) fn suspend(&mut self, suspend: bool, reply: oneshot::Sender<Result<(), StoreError>>) {
-        self.durable.ask_alone(
-            move |store| if suspend { store.suspend() } else { store.resume() },
-            move |result| {
-                let _ = reply.send(result.clone());
-                if suspend { Done::Other(result) } else { Done::Resumed(result) }
-            },
-        );
+        let door = if suspend { Door::Suspend } else { Door::Resume };
+        self.durable.door(door, move |result| {
+            // Whoever asked may have gone.
+            let _ = reply.send(result.clone().map(drop));
+            if suspend { Done::LetGo(result) } else { Done::Resumed(result) }
+        });
     }
 
     /// Messages of a lasting store go on in a later run.
@@ -265,8 +264,13 @@ impl Driver {
                     self.load_owed(Sequence(0));
                 }
             }
+            Done::LetGo(result) => {
+                self.durable.has_let_go();
+                self.found(result);
+            }
             Done::Resumed(result) => {
-                if self.noted(result).is_some() {
+                if self.found(result) {
+                    self.durable.mend_at = None;
                     self.durable.claim();
                     self.durable.inbox.look_again();
                     self.durable.load();
@@ -278,6 +282,15 @@ impl Driver {
             Done::Tidied(result) => drop(self.noted(result)),
             Done::Other(result) => drop(self.noted(result)),
         }
+    }
+
+    /// The files were opened or closed; whether that went well. What opening found is told.
+    fn found(&mut self, result: Result<Opened, StoreError>) -> bool {
+        let Some(opened) = self.noted(result) else { return false };
+        if let Some(recovered) = opened.recovered {
+            self.events.push(Event::Storage(Storage::Recovered(recovered)));
+        }
+        true
     }
 
     /// Loads more of what waits for the app, if there is more and room for it.
@@ -414,6 +427,9 @@ impl Driver {
 
     /// Tells it once, until something succeeds again.
     pub(super) fn storage_failed(&mut self, error: StoreError) {
+        if matches!(error, StoreError::Damaged(_)) {
+            self.durable.mend();
+        }
         if self.durable.last_error.as_ref() != Some(&error) {
             self.durable.last_error = Some(error.clone());
             self.events.push(Event::Storage(Storage::Failed(error)));

@@ -69,6 +69,18 @@ fn close_to_others(_: &File) -> io::Result<()> {
     Ok(())
 }
 
+const MARK: &str = ".damaged";
+
+/// Notes that damage was met. If that fails it is met again.
+pub(super) fn mark_damaged(path: &Path) {
+    let _ = open_private(&beside(path, MARK));
+}
+
+/// Whether damage was met since the file was opened first.
+pub(super) fn is_marked(path: &Path) -> bool {
+    beside(path, MARK).exists()
+}
+
 /// Sets the file aside under a free name, its write-ahead log with it; gives that name.
 pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let aside = (1..10_000u32)
@@ -81,5 +93,7 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
             _ => {}
         }
     }
+    // One that stays has a whole file set aside, which costs time and no message.
+    let _ = fs::remove_file(beside(path, MARK));
     Ok(aside)
 }

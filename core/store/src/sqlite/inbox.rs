@@ -1,10 +1,11 @@
 //! What came.
 
+use super::known::Known;
 use super::{SqliteStore, row};
 use crate::{Incoming, REMEMBER_FOR, ReceiptKind, Sequence, StoreError, Stored, peer_of};
 use rusqlite::{Connection, OptionalExtension, params};
 
-pub(super) fn put(store: &mut SqliteStore, message: &Incoming) -> Result<Stored, StoreError> {
+pub(super) fn put(store: &SqliteStore, message: &Incoming) -> Result<Stored, StoreError> {
     let known = store
         .connection()?
         .prepare_cached("SELECT at FROM seen WHERE key = ?1")?
@@ -13,24 +14,21 @@ pub(super) fn put(store: &mut SqliteStore, message: &Incoming) -> Result<Stored,
     if known.is_some_and(|at| message.received_at.saturating_sub(at) <= REMEMBER_FOR) {
         return Ok(Stored::Repeated);
     }
-    let mut waiting = std::mem::take(&mut store.waiting);
     let connection = store.connection()?;
-    let room = waiting.add(store.limits.inbox, || {
+    store.known.waiting.add(store.limits.inbox, || {
         let count: i64 = connection
             .prepare_cached("SELECT count(*) FROM messages WHERE state = 10")?
             .query_row([], |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or_default())
-    });
-    store.waiting = waiting;
-    room?;
-    let stored = store.whole(|connection| insert(connection, message));
+    })?;
+    let stored = store.whole(|connection| insert(connection, &store.known, message));
     if !matches!(stored, Ok(Stored::New(_))) {
-        store.waiting.remove(1);
+        store.known.waiting.remove(1);
     }
     stored
 }
 
-fn insert(connection: &Connection, message: &Incoming) -> Result<Stored, StoreError> {
+fn insert(connection: &Connection, known: &Known, message: &Incoming) -> Result<Stored, StoreError> {
     // The check above was made before the lock: another process may have stored it since.
     let new = connection
         .prepare_cached(
@@ -41,7 +39,7 @@ fn insert(connection: &Connection, message: &Incoming) -> Result<Stored, StoreEr
     if new == 0 {
         return Ok(Stored::Repeated);
     }
-    let peer = row::peer(connection, &peer_of(&message.from))?;
+    let peer = row::peer(connection, known, &peer_of(&message.from))?;
     connection
         .prepare_cached(
             "INSERT INTO messages(peer, state, id, remote, local, display_name, content_type, body, at, sent_at, expires, \

@@ -3,6 +3,7 @@
 mod files;
 mod history;
 mod inbox;
+mod known;
 mod open;
 mod outbox;
 mod owners;
@@ -14,12 +15,17 @@ mod tidy;
 
 use crate::{
     Conversation, Entry, Incoming, Limits, Outgoing, Owner, Peer, Pending, Put, Receipt, ReceiptKind,
-    Sequence, State, Store, StoreError, Stored,
+    Sequence, State, Stopper, Store, StoreError, Stored,
 };
+use known::Known;
 pub use open::{Opened, Recovered};
 use owners::Locks;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, InterruptHandle};
+use std::cell::RefCell;
+use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Keeps everything in an SQLite file. Several processes may share one. See the crate's documentation for what is
 /// promised.
@@ -29,48 +35,45 @@ pub struct SqliteStore {
     limits: Limits,
     /// `None` while suspended.
     connection: Option<Connection>,
+    /// Shows others that the file is open here, unless the folder may only be read.
+    in_use: Option<File>,
+    /// Of the connection, for other threads.
+    running: Arc<Running>,
     locks: Locks,
     /// Inside [`Store::group`].
     grouped: bool,
+    /// What undid the group that is open: what one call wrote is not taken back alone.
+    broken: RefCell<Option<StoreError>>,
     /// Something was deleted whose remains stand in the write-ahead log.
     remains: bool,
     /// The last answer of `PRAGMA data_version`.
     version: Option<i64>,
-    waiting: Count,
-    pending: Count,
+    known: Known,
 }
 
-/// How many there are: counted now and then, and kept up to date between.
-#[derive(Debug, Default)]
-struct Count {
-    value: Option<usize>,
-    age: u32,
-}
+/// What the connection does, as other threads may end it.
+struct Running(Mutex<Option<InterruptHandle>>);
 
-/// After so many changes it is counted anew: other processes change it too.
-const COUNT_AGAIN: u32 = 1000;
-
-impl Count {
-    /// How many there are before one more, if that is not beyond the limit.
-    fn add(&mut self, limit: usize, count: impl Fn() -> Result<usize, StoreError>) -> Result<(), StoreError> {
-        let known = match self.value.filter(|value| *value < limit && self.age < COUNT_AGAIN) {
-            Some(value) => value,
-            None => {
-                self.age = 0;
-                count()?
-            }
-        };
-        self.value = Some(known);
-        if known >= limit {
-            return Err(StoreError::Full(known));
-        }
-        self.age += 1;
-        self.value = Some(known + 1);
-        Ok(())
+impl Running {
+    fn new(connection: &Connection) -> Self {
+        Running(Mutex::new(Some(connection.get_interrupt_handle())))
     }
 
-    fn remove(&mut self, count: usize) {
-        self.value = self.value.map(|value| value.saturating_sub(count));
+    fn set(&self, connection: Option<&Connection>) {
+        let handle = connection.map(Connection::get_interrupt_handle);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = handle;
+    }
+
+    fn stop(&self) {
+        if let Some(handle) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            handle.interrupt();
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").finish_non_exhaustive()
     }
 }
 
@@ -81,17 +84,19 @@ impl SqliteStore {
     /// [`StoreError`]; [`StoreError::advice`] says what to do.
     pub fn open(path: impl AsRef<Path>, limits: Limits) -> Result<(Self, Opened), StoreError> {
         let path = path.as_ref().to_owned();
-        let (connection, opened) = open::open(&path, &limits)?;
+        let open::Open { connection, in_use, opened } = open::open(&path, &limits)?;
         let store = SqliteStore {
             locks: Locks::new(&path),
             path,
             limits,
+            running: Arc::new(Running::new(&connection)),
             connection: Some(connection),
+            in_use,
             grouped: false,
             remains: false,
+            broken: RefCell::default(),
             version: None,
-            waiting: Count::default(),
-            pending: Count::default(),
+            known: Known::default(),
         };
         Ok((store, opened))
     }
@@ -105,7 +110,7 @@ impl SqliteStore {
     /// another thread can do it while the store works.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] if there is some: opening it again will keep what can be read.
+    /// [`StoreError::Damaged`] if there is some: opening it again sets it aside and keeps what can be read.
     pub fn check(path: impl AsRef<Path>) -> Result<(), StoreError> {
         open::check(path.as_ref())
     }
@@ -114,28 +119,50 @@ impl SqliteStore {
         self.connection.as_ref().ok_or(StoreError::Suspended)
     }
 
-    /// Does the work as a whole or not at all: in a transaction, or as a part of the one that is open.
-    fn whole<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let connection = self.connection()?;
-        let (begin, end, back) = if self.grouped {
-            if connection.is_autocommit() {
-                // An error ended the transaction; nothing more is done in this group.
-                return Err(StoreError::Failed("an earlier failure undid this group".into()));
-            }
-            ("SAVEPOINT whole", "RELEASE whole", "ROLLBACK TO whole; RELEASE whole")
-        } else {
-            ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
-        };
-        connection.prepare_cached(begin)?.execute([])?;
-        let result = work(connection).and_then(|value| {
-            connection.prepare_cached(end)?.execute([])?;
-            Ok(value)
-        });
-        if result.is_err() && !connection.is_autocommit() {
-            // If that fails too the transaction is gone as a whole, which the group will notice.
-            let _ = connection.execute_batch(back);
+    /// Reads something.
+    fn look<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.noticed(work(self.connection()?))
+    }
+
+    /// Damage that is met is noted beside the file: whoever opens it next sets it aside, whatever a first look at it says.
+    fn noticed<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Damaged(_)) = &result {
+            files::mark_damaged(&self.path);
         }
         result
+    }
+
+    /// Does the work as a whole or not at all: in a transaction, or as a part of the one that is open, which its failure
+    /// undoes.
+    fn whole<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let connection = self.connection()?;
+        if self.grouped {
+            if let Some(error) = self.broken.borrow().as_ref() {
+                return Err(error.clone());
+            }
+            return self.noticed(work(connection)).inspect_err(|error| {
+                self.broken.replace(Some(error.clone()));
+            });
+        }
+        self.known.begin();
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let result = work(connection).and_then(|value| {
+            connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(value)
+        });
+        if result.is_err() {
+            self.undo(connection);
+        }
+        self.noticed(result)
+    }
+
+    /// Takes back what was not committed.
+    fn undo(&self, connection: &Connection) {
+        if !connection.is_autocommit() {
+            // If that fails too the connection does it when it next can, or when it closes.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        self.known.forget();
     }
 
     /// Takes what was deleted out of the write-ahead log.
@@ -158,24 +185,21 @@ impl Store for SqliteStore {
             work(self);
             return Ok(());
         }
+        self.known.begin();
         self.connection()?.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.grouped = true;
         work(self);
         self.grouped = false;
         let connection = self.connection()?;
-        let result = if connection.is_autocommit() {
-            Err(StoreError::Failed("an earlier failure undid this group".into()))
-        } else {
-            connection.prepare_cached("COMMIT")?.execute([]).map(|_| ()).map_err(StoreError::from)
+        let result = match self.broken.take() {
+            Some(error) => Err(error),
+            None => connection.prepare_cached("COMMIT")?.execute([]).map(|_| ()).map_err(StoreError::from),
         };
         if result.is_err() {
-            if !connection.is_autocommit() {
-                let _ = connection.execute_batch("ROLLBACK");
-            }
-            (self.waiting, self.pending) = (Count::default(), Count::default());
+            self.undo(connection);
         }
         self.wipe();
-        result
+        self.noticed(result)
     }
 
     fn put_incoming(&mut self, message: &Incoming) -> Result<Stored, StoreError> {
@@ -183,12 +207,12 @@ impl Store for SqliteStore {
     }
 
     fn waiting(&mut self, after: Sequence, limit: usize) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
-        inbox::list(self.connection()?, "m.state = 10", after, limit)
+        self.look(|connection| inbox::list(connection, "m.state = 10", after, limit))
     }
 
     fn acknowledge(&mut self, sequences: &[Sequence]) -> Result<(), StoreError> {
         let count = self.whole(|connection| inbox::acknowledge(connection, sequences))?;
-        self.waiting.remove(count);
+        self.known.waiting.remove(count);
         Ok(())
     }
 
@@ -207,7 +231,7 @@ impl Store for SqliteStore {
         after: Sequence,
         limit: usize,
     ) -> Result<Vec<(Sequence, Incoming)>, StoreError> {
-        inbox::list(self.connection()?, "m.owes = 1", after, limit)
+        self.look(|connection| inbox::list(connection, "m.owes = 1", after, limit))
     }
 
     fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {
@@ -217,11 +241,12 @@ impl Store for SqliteStore {
 
     fn claim(&mut self, owner: Owner, limit: usize) -> Result<Vec<Pending>, StoreError> {
         self.locks.hold(owner)?;
-        self.whole(|connection| outbox::claim(connection, &self.locks, owner, limit))
+        self.whole(|connection| outbox::claim(connection, self, owner, limit))
     }
 
     fn release(&mut self, owner: Owner) -> Result<(), StoreError> {
         self.whole(|connection| outbox::release(connection, owner))?;
+        self.known.released(owner);
         self.locks.let_go(owner);
         Ok(())
     }
@@ -231,7 +256,7 @@ impl Store for SqliteStore {
     }
 
     fn outgoing(&mut self, id: &str) -> Result<Option<Entry>, StoreError> {
-        outbox::find(self.connection()?, id)
+        self.look(|connection| outbox::find(connection, id))
     }
 
     fn put_receipt(&mut self, receipt: &Receipt) -> Result<Option<Entry>, StoreError> {
@@ -243,7 +268,7 @@ impl Store for SqliteStore {
         before: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Conversation>, StoreError> {
-        history::conversations(self.connection()?, before, limit)
+        self.look(|connection| history::conversations(connection, before, limit))
     }
 
     fn history(
@@ -252,7 +277,7 @@ impl Store for SqliteStore {
         before: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        history::page(self.connection()?, peer, before, limit)
+        self.look(|connection| history::page(connection, peer, before, limit))
     }
 
     fn search(
@@ -262,7 +287,7 @@ impl Store for SqliteStore {
         before: Option<Sequence>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        history::search(self.connection()?, words, peer, before, limit)
+        self.look(|connection| history::search(connection, words, peer, before, limit))
     }
 
     fn mark_read(&mut self, peer: &str, up_to: Sequence) -> Result<(), StoreError> {
@@ -272,7 +297,7 @@ impl Store for SqliteStore {
     fn delete_message(&mut self, sequence: Sequence) -> Result<bool, StoreError> {
         let deleted = self.whole(|connection| tidy::delete(connection, sequence))?;
         self.remains |= deleted;
-        (self.waiting, self.pending) = (Count::default(), Count::default());
+        self.known.forget();
         self.wipe();
         Ok(deleted)
     }
@@ -280,21 +305,21 @@ impl Store for SqliteStore {
     fn delete_conversation(&mut self, peer: &str) -> Result<usize, StoreError> {
         let deleted = self.whole(|connection| tidy::delete_conversation(connection, peer))?;
         self.remains |= deleted > 0;
-        self.waiting = Count::default();
+        self.known.forget();
         self.wipe();
         Ok(deleted)
     }
 
     fn peer(&mut self, address: &str) -> Result<Option<Peer>, StoreError> {
-        peers::get(self.connection()?, address)
+        self.look(|connection| peers::get(connection, address))
     }
 
     fn peers(&mut self, limit: usize) -> Result<Vec<Peer>, StoreError> {
-        peers::list(self.connection()?, limit)
+        self.look(|connection| peers::list(connection, limit))
     }
 
     fn put_peer(&mut self, peer: &Peer) -> Result<(), StoreError> {
-        self.whole(|connection| peers::put(connection, peer))
+        self.whole(|connection| peers::put(connection, &self.known, peer))
     }
 
     fn tidy(&mut self, now: i64) -> Result<usize, StoreError> {
@@ -319,20 +344,29 @@ impl Store for SqliteStore {
 
     fn suspend(&mut self) -> Result<(), StoreError> {
         let Some(connection) = self.connection.take() else { return Ok(()) };
+        self.running.set(None);
         let noted = self.locks.suspend(&connection);
         self.version = None;
         let closed = connection.close().map_err(|(_, error)| StoreError::from(error));
+        self.in_use = None;
         noted.and(closed)
     }
 
-    fn resume(&mut self) -> Result<(), StoreError> {
-        if self.connection.is_none() {
-            let (connection, _) = open::open(&self.path, &self.limits)?;
-            self.locks.resume(&connection)?;
-            self.connection = Some(connection);
-            (self.waiting, self.pending) = (Count::default(), Count::default());
+    fn resume(&mut self) -> Result<Opened, StoreError> {
+        if self.connection.is_some() {
+            return Ok(Opened::default());
         }
-        Ok(())
+        let open::Open { connection, in_use, opened } = open::open(&self.path, &self.limits)?;
+        self.locks.resume(&connection)?;
+        self.known.forget();
+        self.running.set(Some(&connection));
+        (self.connection, self.in_use) = (Some(connection), in_use);
+        Ok(opened)
+    }
+
+    fn stopper(&self) -> Stopper {
+        let running = self.running.clone();
+        Stopper::new(move || running.stop())
     }
 }
 
@@ -348,6 +382,8 @@ impl From<rusqlite::Error> for StoreError {
                 StoreError::Unavailable(words)
             }
             Some(ErrorCode::SystemIoFailure) => StoreError::Disk(words),
+            // By our own hand alone: the store is to let go.
+            Some(ErrorCode::OperationInterrupted) => StoreError::Suspended,
             _ => StoreError::Failed(words),
         }
     }

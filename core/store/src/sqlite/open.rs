@@ -3,6 +3,7 @@
 use super::{files, salvage, schema};
 use crate::{Limits, StoreError};
 use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ const BUSY: Duration = Duration::from_secs(1);
 /// A store that was not closed properly is looked at as a whole before it is used if it is not larger, in bytes: 60 ms.
 /// A larger one is used at once; [`super::SqliteStore::check`] is for another thread.
 const CHECK_AT_ONCE: u64 = 16 << 20;
-/// The write-ahead log is cut to so many bytes after a checkpoint.
-const KEEP_LOG: u32 = 4 << 20;
+/// The write-ahead log goes into the file when it has so many pages: under load a page is written often before that. 8 MB.
+const CHECKPOINT: u32 = 2000;
+/// The write-ahead log is cut to so many bytes after a checkpoint; less is written over, which costs the disk less than growing.
+const KEEP_LOG: u32 = 8 << 20;
 /// Statements whose compiled form is kept.
 const STATEMENTS: usize = 64;
 
@@ -41,7 +44,15 @@ pub struct Recovered {
     pub complete: bool,
 }
 
-pub(super) fn open(path: &Path, limits: &Limits) -> Result<(Connection, Opened), StoreError> {
+/// A file that is open.
+pub(super) struct Open {
+    pub connection: Connection,
+    /// Locked as long as it is: nobody sets aside what another has open.
+    pub in_use: Option<File>,
+    pub opened: Opened,
+}
+
+pub(super) fn open(path: &Path, limits: &Limits) -> Result<Open, StoreError> {
     files::make(path)?;
     // One at a time: nobody opens what another sets aside.
     let gate = files::open_private(&files::beside(path, ".lock"));
@@ -53,18 +64,43 @@ pub(super) fn open(path: &Path, limits: &Limits) -> Result<(Connection, Opened),
         // A folder that may only be read: SQLite says what it thinks of it.
         Err(_) => None,
     };
-    match try_open(path, limits) {
-        Err(StoreError::Damaged(why)) => {
-            let set_aside = files::set_aside(path)?;
-            tracing::warn!(%why, "the message store is damaged and was set aside");
-            files::make(path)?;
-            let (mut connection, _) = try_open(path, limits)?;
-            let (messages, complete) = salvage::copy(&set_aside, &mut connection)?;
-            let recovered = Recovered { why, set_aside, messages, complete };
-            Ok((connection, Opened { recovered: Some(recovered), ..Opened::default() }))
-        }
-        other => other,
+    let in_use = files::open_private(&files::beside(path, ".use")).ok();
+    let found = match files::is_marked(path) {
+        true => Err(StoreError::Damaged("damage was met while it was used".into())),
+        false => try_open(path, limits),
+    };
+    let (connection, opened) = match found {
+        Err(StoreError::Damaged(why)) => replace(path, limits, why, in_use.as_ref())?,
+        other => other?,
+    };
+    if let Some(file) = &in_use {
+        file.lock_shared().map_err(|error| files::failed(&error))?;
     }
+    Ok(Open { connection, in_use, opened })
+}
+
+/// Sets a damaged file aside, and keeps what can be read of it, unless another has it open: what that one would store then
+/// nobody would see.
+fn replace(
+    path: &Path,
+    limits: &Limits,
+    why: String,
+    in_use: Option<&File>,
+) -> Result<(Connection, Opened), StoreError> {
+    if let Some(file) = in_use {
+        if file.try_lock().is_err() {
+            files::mark_damaged(path);
+            return Err(StoreError::Damaged(why));
+        }
+        file.unlock().map_err(|error| files::failed(&error))?;
+    }
+    let set_aside = files::set_aside(path)?;
+    tracing::warn!(%why, "the message store is damaged and was set aside");
+    files::make(path)?;
+    let (mut connection, _) = try_open(path, limits)?;
+    let (messages, complete) = salvage::copy(&set_aside, &mut connection)?;
+    let recovered = Recovered { why, set_aside, messages, complete };
+    Ok((connection, Opened { recovered: Some(recovered), ..Opened::default() }))
 }
 
 fn try_open(path: &Path, limits: &Limits) -> Result<(Connection, Opened), StoreError> {
@@ -83,6 +119,12 @@ fn try_open(path: &Path, limits: &Limits) -> Result<(Connection, Opened), StoreE
     opened.migrated_from = schema::bring_up(&connection)?;
     // Written to see whether it can be.
     connection.execute_batch("BEGIN IMMEDIATE; UPDATE owners SET id = id WHERE 0; COMMIT")?;
+    if limits.keep_for.is_some() {
+        // Only where messages go by their age: each one that is done pays for it.
+        connection.execute_batch(
+            "CREATE INDEX IF NOT EXISTS done_by_age ON messages(at) WHERE state IN (2, 3, 4, 11)",
+        )?;
+    }
     if let Some(size) = limits.size {
         let page: u64 =
             connection.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))?.unsigned_abs();
@@ -109,7 +151,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     }
     connection.execute_batch(&format!(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA secure_delete = ON;
-         PRAGMA journal_size_limit = {KEEP_LOG};"
+         PRAGMA journal_size_limit = {KEEP_LOG}; PRAGMA wal_autocheckpoint = {CHECKPOINT};"
     ))?;
     Ok(connection)
 }
@@ -124,5 +166,9 @@ pub(super) fn check(path: &Path) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    look(&connection)
+    let found = look(&connection);
+    if let Err(StoreError::Damaged(_)) = &found {
+        files::mark_damaged(path);
+    }
+    found
 }

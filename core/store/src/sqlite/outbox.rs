@@ -1,6 +1,5 @@
 //! What is to go.
 
-use super::owners::Locks;
 use super::{SqliteStore, row};
 use crate::{
     Entry, Kind, Message, Outgoing, Owner, Pending, Put, Receipt, ReceiptKind, Sequence, State, StoreError,
@@ -16,47 +15,37 @@ pub(super) fn put(
     is_wanted: impl FnOnce(&Connection) -> Result<bool, StoreError>,
 ) -> Result<Option<Put>, StoreError> {
     store.locks.hold(owner)?;
-    let mut pending = std::mem::take(&mut store.pending);
+    let store = &*store;
     let connection = store.connection()?;
-    let room = pending.add(store.limits.outbox, || {
+    store.known.pending.add(store.limits.outbox, || {
         let count: i64 = connection
             .prepare_cached("SELECT count(*) FROM messages WHERE state < 2")?
             .query_row([], |row| row.get(0))?;
         Ok(usize::try_from(count).unwrap_or_default())
-    });
-    store.pending = pending;
-    room?;
-    let locks = &store.locks;
+    })?;
     let put = store.whole(|connection| match is_wanted(connection)? {
-        true => insert(connection, locks, message, owner).map(Some),
+        true => insert(connection, store, message, owner).map(Some),
         false => Ok(None),
     });
     if !matches!(put, Ok(Some(_))) {
-        store.pending.remove(1);
+        store.known.pending.remove(1);
     }
     put
 }
 
 fn insert(
     connection: &Connection,
-    locks: &Locks,
+    store: &SqliteStore,
     message: &Outgoing,
     owner: Owner,
 ) -> Result<Put, StoreError> {
-    locks.note(connection, owner)?;
-    let peer = row::peer(connection, &peer_of(&message.to))?;
-    let known = connection
-        .prepare_cached("SELECT sequence, owner FROM messages WHERE id = ?1 AND state < 10")?
-        .query_row([&message.id], |row| Ok((row::sequence(row)?, row.get::<_, Option<u32>>(1)?)))
-        .optional()?;
-    if let Some((sequence, whose)) = known {
-        return Ok(if whose == Some(owner.0) { Put::Ours(sequence) } else { Put::Waits(sequence) });
-    }
-    let ours = !is_taken(connection, locks, peer, owner)?;
-    connection
+    enter(connection, store, owner)?;
+    let peer = row::peer(connection, &store.known, &peer_of(&message.to))?;
+    let ours = !is_taken(connection, store, peer, owner)?;
+    let new = connection
         .prepare_cached(
             "INSERT INTO messages(peer, state, kind, id, remote, content_type, body, at, expires, call_id, from_tag, owner, \
-             wants) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             wants) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             peer,
@@ -73,6 +62,12 @@ fn insert(
             ours.then_some(owner.0),
             row::wants(message.wants.as_ref()),
         ])?;
+    if new == 0 {
+        let (sequence, whose) = connection
+            .prepare_cached("SELECT sequence, owner FROM messages WHERE id = ?1 AND call_id IS NOT NULL")?
+            .query_row([&message.id], |row| Ok((row::sequence(row)?, row.get::<_, Option<u32>>(1)?)))?;
+        return Ok(if whose == Some(owner.0) { Put::Ours(sequence) } else { Put::Waits(sequence) });
+    }
     let sequence = connection.last_insert_rowid();
     if message.kind == Kind::Message {
         row::enters(connection, sequence, peer, 0, &message.content_type, &message.body)?;
@@ -81,10 +76,20 @@ fn insert(
     Ok(if ours { Put::Ours(sequence) } else { Put::Waits(sequence) })
 }
 
+/// Enters an owner whose lock is held.
+fn enter(connection: &Connection, store: &SqliteStore, owner: Owner) -> Result<(), StoreError> {
+    store.known.owner(owner, || store.locks.note(connection, owner))
+}
+
 /// Whether another living process works for this recipient.
-fn is_taken(connection: &Connection, locks: &Locks, peer: i64, owner: Owner) -> Result<bool, StoreError> {
+fn is_taken(
+    connection: &Connection,
+    store: &SqliteStore,
+    peer: i64,
+    owner: Owner,
+) -> Result<bool, StoreError> {
     // With nobody else at the store, as almost always, there is nothing to look through.
-    if !locks.are_others(connection, owner)? {
+    if store.known.alone(owner, || Ok(!store.locks.are_others(connection, owner)?))? {
         return Ok(false);
     }
     let taken = connection
@@ -97,12 +102,12 @@ fn is_taken(connection: &Connection, locks: &Locks, peer: i64, owner: Owner) -> 
 
 pub(super) fn claim(
     connection: &Connection,
-    locks: &Locks,
+    store: &SqliteStore,
     owner: Owner,
     limit: usize,
 ) -> Result<Vec<Pending>, StoreError> {
-    locks.note(connection, owner)?;
-    locks.bury(connection)?;
+    enter(connection, store, owner)?;
+    store.locks.bury(connection)?;
     let columns = row::COLUMNS;
     // Whoever waits for the recipient longest comes first; nobody overtakes one that another process holds.
     let found: Vec<Pending> = connection
@@ -138,36 +143,36 @@ pub(super) fn set_state(
     if state.is_pending() {
         store.locks.hold(owner)?;
     }
-    let locks = &store.locks;
+    let store = &*store;
     let changed = store.whole(|connection| {
         if state.is_pending() {
-            locks.note(connection, owner)?;
+            enter(connection, store, owner)?;
         }
         let (number, status, why) = row::columns(state);
         let keeper = state.is_pending().then_some(owner.0);
         let mut update = connection.prepare_cached(
             "UPDATE messages SET state = ?1, status = ?2, why = ?3, owner = ?4
-             WHERE id = ?5 AND state < 10 AND (state >= 2 OR owner IS ?6 OR (owner IS NULL AND peer NOT IN
-                (SELECT peer FROM messages WHERE state < 2 AND owner IS NOT NULL AND owner != ?6)))",
+             WHERE id = ?5 AND call_id IS NOT NULL AND (state >= 2 OR owner IS ?6 OR (owner IS NULL AND peer NOT IN
+                (SELECT peer FROM messages WHERE state < 2 AND owner IS NOT NULL AND owner != ?6)))
+             RETURNING kind",
         )?;
-        let mut changed = update.execute(params![number, status, why, keeper, id, owner.0])?;
-        if changed == 0 && locks.are_others(connection, owner)? {
+        let values = params![number, status, why, keeper, id, owner.0];
+        let mut kind: Option<i64> = update.query_row(values, |row| row.get(0)).optional()?;
+        if kind.is_none() && store.locks.are_others(connection, owner)? {
             // Whoever had it may be gone.
-            locks.bury(connection)?;
-            changed = update.execute(params![number, status, why, keeper, id, owner.0])?;
+            store.locks.bury(connection)?;
+            kind = update.query_row(values, |row| row.get(0)).optional()?;
         }
-        if changed > 0 && !state.is_pending() {
+        if kind == Some(1) && !state.is_pending() {
             // A receipt is nobody's reading.
             connection
-                .prepare_cached(
-                    "DELETE FROM messages WHERE id = ?1 AND state < 10 AND state >= 2 AND kind = 1",
-                )?
+                .prepare_cached("DELETE FROM messages WHERE id = ?1 AND call_id IS NOT NULL AND kind = 1")?
                 .execute([id])?;
         }
-        Ok(changed > 0)
+        Ok(kind.is_some())
     })?;
     if changed && !state.is_pending() {
-        store.pending.remove(1);
+        store.known.pending.remove(1);
     }
     Ok(changed)
 }
@@ -176,7 +181,7 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Entry>, S
     let columns = row::COLUMNS;
     let found = connection
         .prepare_cached(&format!(
-            "SELECT {columns} FROM messages m JOIN peers p ON p.id = m.peer WHERE m.id = ?1 AND m.state < 10"
+            "SELECT {columns} FROM messages m JOIN peers p ON p.id = m.peer WHERE m.id = ?1 AND m.call_id IS NOT NULL"
         ))?
         .query_row([id], row::entry)
         .optional()?;

@@ -100,15 +100,17 @@ impl Locks {
 
     /// Lets go of the locks. What was not sent yet is anybody's; what may be on its way stays ours for a while.
     pub fn suspend(&self, connection: &Connection) -> Result<(), StoreError> {
-        for owner in self.held.keys() {
+        let noted = self.held.keys().try_for_each(|owner| {
             connection.execute("UPDATE messages SET owner = NULL WHERE state = 0 AND owner = ?1", [owner])?;
             connection
                 .execute("UPDATE owners SET suspended_at = unixepoch() WHERE id = ?1", params![owner])?;
-        }
+            Ok(())
+        });
+        // Whatever came of it: who is suspended must not hold a lock.
         for file in self.held.values() {
             file.unlock().map_err(|error| files::failed(&error))?;
         }
-        Ok(())
+        noted
     }
 
     /// Takes the locks again.

@@ -1,5 +1,6 @@
 //! Whom we know.
 
+use super::known::Known;
 use super::row;
 use crate::{Peer, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -37,8 +38,8 @@ pub(super) fn list(connection: &Connection, limit: usize) -> Result<Vec<Peer>, S
     Ok(found)
 }
 
-pub(super) fn put(connection: &Connection, peer: &Peer) -> Result<(), StoreError> {
-    let id = row::peer(connection, &peer.address)?;
+pub(super) fn put(connection: &Connection, known: &Known, peer: &Peer) -> Result<(), StoreError> {
+    let id = row::peer(connection, known, &peer.address)?;
     let refuses = (!peer.refuses.is_empty()).then(|| peer.refuses.join("\n"));
     connection
         .prepare_cached(

@@ -1,5 +1,6 @@
 //! Rows to values and back.
 
+use super::known::Known;
 use crate::model::text_of;
 use crate::words::spaced;
 use crate::{
@@ -151,18 +152,20 @@ fn request(row: &Row<'_>) -> rusqlite::Result<Option<ReceiptRequest>> {
 }
 
 /// The number of a peer; it is made if it is new.
-pub(super) fn peer(connection: &Connection, address: &str) -> Result<i64, StoreError> {
-    let known = connection
-        .prepare_cached("SELECT id FROM peers WHERE address = ?1")?
-        .query_row([address], |row| row.get(0))
-        .optional()?;
-    match known {
-        Some(id) => Ok(id),
-        None => {
-            connection.prepare_cached("INSERT INTO peers(address) VALUES (?1)")?.execute([address])?;
-            Ok(connection.last_insert_rowid())
+pub(super) fn peer(connection: &Connection, known: &Known, address: &str) -> Result<i64, StoreError> {
+    known.peer(address, || {
+        let found = connection
+            .prepare_cached("SELECT id FROM peers WHERE address = ?1")?
+            .query_row([address], |row| row.get(0))
+            .optional()?;
+        match found {
+            Some(id) => Ok(id),
+            None => {
+                connection.prepare_cached("INSERT INTO peers(address) VALUES (?1)")?.execute([address])?;
+                Ok(connection.last_insert_rowid())
+            }
         }
-    }
+    })
 }
 
 /// The word in the index that stands for a peer.

@@ -73,7 +73,7 @@ pub(super) fn tidy(connection: &Connection, limits: &Limits, now: i64) -> Result
     if limits.size.is_some_and(|size| used(connection).is_ok_and(|used| used >= size / 10 * 9)) {
         let oldest: Vec<i64> = connection
             .prepare_cached(
-                "SELECT sequence FROM messages WHERE state IN (2, 3, 4, 11) ORDER BY at LIMIT ?1",
+                "SELECT sequence FROM messages WHERE state IN (2, 3, 4, 11) ORDER BY sequence LIMIT ?1",
             )?
             .query_map([AT_ONCE], |row| row.get(0))?
             .collect::<Result<_, _>>()?;

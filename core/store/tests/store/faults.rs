@@ -110,6 +110,54 @@ fn what_can_be_read_of_a_damaged_file_is_kept_wherever_the_damage_is() {
     );
 }
 
+/// Overwrites every page in the second half of a file that holds messages.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..].fill(0xa5);
+    // In place, as a failing disk would: the file that is open stays the same.
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes[middle..], middle as u64).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn damage_that_is_met_is_mended_by_opening_again_whatever_a_first_look_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = filled(folder.path(), 2000);
+    let (mut store, opened) = SqliteStore::open(&path, Limits::default()).unwrap();
+    assert_eq!(opened.recovered, None);
+    damage(&path);
+    let error = store.search("message", None, None, 1000).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+    // A store that was closed properly is not looked at.
+    drop(store);
+    let (mut store, opened) = SqliteStore::open(&path, Limits::default()).unwrap();
+    let recovered = opened.recovered.unwrap();
+    assert!(recovered.messages > 0 && !recovered.complete, "{recovered:?}");
+    assert_eq!(store.waiting(Sequence(0), 1).unwrap().len(), 1);
+    drop(store);
+    let (_, opened) = SqliteStore::open(&path, Limits::default()).unwrap();
+    assert_eq!(opened.recovered, None, "it is mended once");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_damaged_file_that_another_has_open_is_not_set_aside_under_its_hands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = filled(folder.path(), 2000);
+    let (mut store, _) = SqliteStore::open(&path, Limits::default()).unwrap();
+    let (other, _) = SqliteStore::open(&path, Limits::default()).unwrap();
+    damage(&path);
+    assert!(matches!(store.search("message", None, None, 1000), Err(StoreError::Damaged(_))));
+    // What letting go says of a damaged file is of no interest.
+    let _ = store.suspend();
+    assert!(matches!(store.resume(), Err(StoreError::Damaged(_))));
+    drop(other);
+    assert!(store.resume().unwrap().recovered.is_some());
+    assert!(matches!(store.put_incoming(&incoming("new", "hi")), Ok(Stored::New(_))));
+}
+
 #[test]
 fn a_torn_end_of_the_log_costs_the_torn_commit_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@
 mod behaviour;
 mod faults;
 mod group;
+mod letting_go;
 mod migration;
 mod processes;
 mod samples;

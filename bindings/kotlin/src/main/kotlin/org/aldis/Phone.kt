@@ -97,7 +97,8 @@ constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = nul
 
     /**
      * The app goes to the background: keep-alives come every 11 to 14 minutes, unless the server asks for more, so that the radio
-     * sleeps. Messages still come while the system lets the process run.
+     * sleeps. Messages still come while the system lets the process run; the store's locks and files are held only for as long as
+     * they are stored.
      */
     fun enterBackground() = native.enterBackground()
 
@@ -229,7 +230,7 @@ constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = nul
     @Throws(StorageException::class, CancellationException::class)
     suspend fun sendAgain(id: String): Boolean = native.sendAgain(id)
 
-    /** For an app that is about to be suspended: the store's locks and files are let go; messages stay with their senders. */
+    /** Lets go of the store's locks and files, and takes nothing until [resumeStore]: messages stay with their senders. */
     @Throws(StorageException::class, CancellationException::class)
     suspend fun suspendStore() = native.suspendStore()
 
