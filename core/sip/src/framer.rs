@@ -42,6 +42,7 @@ enum State {
 
 /// What came out of the stream.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // taken apart where it is made: a box would cost each message an allocation
 pub enum Frame {
     /// A CR LF between messages: a pong to one who waits for it, half a ping to others (RFC 5626 §4.4.1).
     LineEnd,

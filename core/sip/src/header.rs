@@ -58,27 +58,95 @@ headers! {
 /// Slots of the look-up table; enough that a multiplier without collisions is found after a few tries.
 const SLOTS: usize = 512;
 
-/// The slot of a name by its length, first, middle and last byte, letters folded.
-#[inline]
-const fn slot(length: usize, first: u8, middle: u8, last: u8, multiplier: u32) -> usize {
-    let key = (length as u32) << 24
-        | ((first | 0x20) as u32) << 16
-        | ((middle | 0x20) as u32) << 8
-        | (last | 0x20) as u32;
-    (key.wrapping_mul(multiplier) >> 23) as usize % SLOTS
+/// A name as two words to compare, case aside: its first and last eight bytes; four and four in one word for a name of four to
+/// seven bytes, single bytes for a shorter one.
+#[derive(Clone, Copy)]
+struct Words {
+    first: u64,
+    last: u64,
 }
 
-/// A multiplier with which no two names share a slot, and the table: for each slot the position in [`Header::ALL`],
-/// one-based, 0 for none.
+const WORD: usize = 8;
+const HALF: usize = 4;
+/// The bits of a word that are the case of its letters, where it has letters.
+const CASE: u64 = u64::from_ne_bytes([0x20; WORD]);
+
+impl Words {
+    #[inline]
+    const fn of(name: &[u8]) -> Words {
+        if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            Words { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last) }
+        } else if let (Some(first), Some(last)) = (name.first_chunk::<HALF>(), name.last_chunk::<HALF>()) {
+            let (first, last) = (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64);
+            Words { first: first | last << 32, last: 0 }
+        } else {
+            let first = match name {
+                [a] => *a as u64,
+                [a, b] => *a as u64 | (*b as u64) << 8,
+                [a, b, c] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
+                _ => 0,
+            };
+            Words { first, last: 0 }
+        }
+    }
+
+    #[inline]
+    const fn slot(self, length: usize, multiplier: u64) -> usize {
+        let key = (self.first | CASE) ^ (self.last | CASE).rotate_left(29) ^ length as u64;
+        (key.wrapping_mul(multiplier) >> 55) as usize % SLOTS
+    }
+
+    /// The bits that are the case of a letter.
+    const fn case(self) -> Words {
+        const fn of(word: u64) -> u64 {
+            let (bytes, mut case, mut at) = (word.to_le_bytes(), [0; WORD], 0);
+            while at < WORD {
+                #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
+                if bytes[at].is_ascii_alphabetic() {
+                    case[at] = 0x20;
+                }
+                at += 1;
+            }
+            u64::from_le_bytes(case)
+        }
+        Words { first: of(self.first), last: of(self.last) }
+    }
+}
+
+/// A header as the look-up compares it.
+#[derive(Clone, Copy)]
+struct Entry {
+    words: Words,
+    case: Words,
+    name: &'static str,
+    header: Header,
+}
+
+static ENTRIES: [Entry; Header::ALL.len()] = {
+    let none = Words { first: 0, last: 0 };
+    let mut all = [Entry { words: none, case: none, name: "", header: Header::Other }; Header::ALL.len()];
+    let mut at = 0;
+    #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
+    while at < all.len() {
+        let (header, name) = Header::ALL[at];
+        let words = Words::of(name.as_bytes());
+        all[at] = Entry { words, case: words.case(), name, header };
+        at += 1;
+    }
+    all
+};
+
+/// A multiplier with which no two names share a slot, and the table: for each slot the position in [`ENTRIES`], one-based, 0
+/// for none.
 #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
-const fn index() -> (u32, [u8; SLOTS]) {
-    let mut multiplier = 0x9e37_79b1_u32;
+const fn index() -> (u64, [u8; SLOTS]) {
+    let mut multiplier = 0x9e37_79b9_7f4a_7c15_u64;
     loop {
         let mut table = [0u8; SLOTS];
         let mut at = 0;
         while at < Header::ALL.len() {
             let name = Header::ALL[at].1.as_bytes();
-            let slot = slot(name.len(), name[0], name[name.len() / 2], name[name.len() - 1], multiplier);
+            let slot = Words::of(name).slot(name.len(), multiplier);
             if table[slot] != 0 {
                 break;
             }
@@ -88,93 +156,38 @@ const fn index() -> (u32, [u8; SLOTS]) {
         if at == Header::ALL.len() {
             return (multiplier, table);
         }
-        multiplier = multiplier.wrapping_mul(0x01_93_43_fd).wrapping_add(0x26_9e_c3) | 1;
+        multiplier = multiplier.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814e) | 1;
     }
 }
 
-const MULTIPLIER: u32 = index().0;
+const MULTIPLIER: u64 = index().0;
 static INDEX: [u8; SLOTS] = index().1;
-
-/// A name as words to compare: its first and last eight bytes (four for a short name), and which of their bits are the case
-/// of a letter.
-#[derive(Clone, Copy)]
-struct Words {
-    first: u64,
-    last: u64,
-    first_case: u64,
-    last_case: u64,
-}
-
-/// Names shorter than this are compared by two halves of one word.
-const WORD: usize = 8;
-const HALF: usize = 4;
-
-static WORDS: [Words; Header::ALL.len()] = words();
-
-#[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
-const fn words() -> [Words; Header::ALL.len()] {
-    const fn word(name: &[u8], start: usize, length: usize) -> (u64, u64) {
-        let (mut word, mut case, mut at) = (0u64, 0u64, 0);
-        while at < length {
-            let byte = name[start + at];
-            word |= (byte as u64) << (8 * at);
-            if byte.is_ascii_alphabetic() {
-                case |= 0x20 << (8 * at);
-            }
-            at += 1;
-        }
-        (word, case)
-    }
-    let mut all = [Words { first: 0, last: 0, first_case: 0, last_case: 0 }; Header::ALL.len()];
-    let mut at = 0;
-    while at < all.len() {
-        let name = Header::ALL[at].1.as_bytes();
-        let length = if name.len() >= WORD { WORD } else { HALF };
-        if name.len() >= HALF {
-            let (first, first_case) = word(name, 0, length);
-            let (last, last_case) = word(name, name.len() - length, length);
-            all[at] = Words { first, last, first_case, last_case };
-        }
-        at += 1;
-    }
-    all
-}
-
-/// Whether a name is the one at a position of [`Header::ALL`], case aside.
-#[inline]
-fn is_name(at: usize, name: &[u8]) -> bool {
-    let Some(((_, long), words)) = Header::ALL.get(at).zip(WORDS.get(at)) else { return false };
-    if long.len() != name.len() {
-        return false;
-    }
-    let (first, last) = match (name.first_chunk::<WORD>(), name.last_chunk::<WORD>()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => match (name.first_chunk::<HALF>(), name.last_chunk::<HALF>()) {
-            (Some(first), Some(last)) => {
-                (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
-            }
-            _ => return long.as_bytes().eq_ignore_ascii_case(name),
-        },
-    };
-    let differs = ((first ^ words.first) & !words.first_case) | ((last ^ words.last) & !words.last_case);
-    differs == 0 && (name.len() <= 2 * WORD || long.as_bytes().eq_ignore_ascii_case(name))
-}
 
 impl Header {
     /// The header of a name in any case, long or compact (RFC 3261 §7.3.3).
-    #[inline]
+    #[inline(always)] // once for each line of each message
     pub fn of(name: &[u8]) -> Header {
-        let (Some(first), Some(last)) = (name.first(), name.last()) else { return Header::Other };
-        if name.len() == 1 {
-            return compact(*first);
+        if let [letter] = name {
+            return compact(*letter);
         }
-        let middle = name.get(name.len() / 2).copied().unwrap_or_default();
-        let slot = slot(name.len(), *first, middle, *last, MULTIPLIER);
-        let at = usize::from(INDEX.get(slot).copied().unwrap_or_default()).wrapping_sub(1);
-        match Header::ALL.get(at) {
-            Some((header, _)) if is_name(at, name) => *header,
+        let words = Words::of(name);
+        let at = INDEX.get(words.slot(name.len(), MULTIPLIER)).copied().unwrap_or_default();
+        match ENTRIES.get(usize::from(at).wrapping_sub(1)) {
+            Some(entry) if entry.is(name, words) => entry.header,
             _ => Header::Other,
         }
+    }
+}
+
+impl Entry {
+    #[inline(always)]
+    fn is(&self, name: &[u8], words: Words) -> bool {
+        let differs = (words.first ^ self.words.first) & !self.case.first
+            | (words.last ^ self.words.last) & !self.case.last;
+        differs == 0
+            && name.len() == self.name.len()
+            // The words say all of a name of up to two of them.
+            && (name.len() <= 2 * WORD || self.name.as_bytes().eq_ignore_ascii_case(name))
     }
 }
 

@@ -29,8 +29,8 @@ pub(crate) mod class {
     /// What a URI of a scheme that is not read further may hold (RFC 3986 §2), brackets included.
     pub const URI: u16 = 2048;
 
-    /// What separates the labels of a host name, or the words of a label: `.-`.
-    pub const SEPARATOR: u16 = 4096;
+    /// What a host name holds between its dots and hyphens.
+    pub const WORD_OF_HOST: u16 = 4096;
 
     const fn has(set: &[u8], byte: u8) -> bool {
         let mut at = 0;
@@ -81,8 +81,8 @@ pub(crate) mod class {
             if byte.is_ascii_alphanumeric() || has(b"-._", byte) {
                 bits |= HOST;
             }
-            if has(b".-", byte) {
-                bits |= SEPARATOR;
+            if byte.is_ascii_alphanumeric() || byte == b'_' {
+                bits |= WORD_OF_HOST;
             }
             if has(b"&=+$,", byte) {
                 bits |= PASSWORD_EXTRA;
@@ -119,10 +119,38 @@ pub(crate) mod class {
 /// Where the run of bytes of the classes in `mask` that begins at `at` ends.
 #[inline]
 pub(crate) fn run(bytes: &[u8], mut at: usize, mask: u16) -> usize {
-    while bytes.get(at).is_some_and(|b| class::is(*b, mask)) {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    // Four at a time, so that the end of the bytes is looked for once.
+    while let [a, b, c, d, tail @ ..] = rest {
+        if !class::is(*a, mask) {
+            return at;
+        }
+        if !class::is(*b, mask) {
+            return at + 1;
+        }
+        if !class::is(*c, mask) {
+            return at + 2;
+        }
+        if !class::is(*d, mask) {
+            return at + 3;
+        }
+        (at, rest) = (at + 4, tail);
+    }
+    for byte in rest {
+        if !class::is(*byte, mask) {
+            break;
+        }
         at += 1;
     }
     at
+}
+
+/// So many digits are a number below 2^64.
+const SURE_DIGITS: usize = 19;
+
+#[cold]
+fn saturating_number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0u64, |n, digit| n.saturating_mul(10).saturating_add(digit.wrapping_sub(b'0').into()))
 }
 
 /// Where the white space that begins at `at` ends.
@@ -224,6 +252,26 @@ impl<'a> Cursor<'a> {
         let from = self.at;
         self.at = run(self.text.as_bytes(), from, mask);
         self.text.get(from..self.at).unwrap_or_default()
+    }
+
+    /// Takes digits; the number that they are, above 2^64-1 as that. Takes nothing if there are none.
+    #[inline]
+    pub fn number(&mut self) -> Option<u64> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let (mut number, mut length) = (0u64, 0);
+        for byte in rest {
+            let digit = byte.wrapping_sub(b'0');
+            if digit >= 10 {
+                break;
+            }
+            number = number.wrapping_mul(10).wrapping_add(digit.into());
+            length += 1;
+        }
+        self.at += length;
+        if length > SURE_DIGITS {
+            number = rest.get(..length).map_or(0, saturating_number);
+        }
+        (length > 0).then_some(number)
     }
 
     /// Takes the longest run of bytes for which `keep` holds, which may be empty. `keep` must treat

@@ -9,6 +9,7 @@
 //! the network never panic, and every list, length and buffer has a limit ([`limits`]).
 
 pub mod auth;
+mod block;
 pub mod body;
 mod defect;
 mod endpoint;
@@ -27,6 +28,7 @@ mod params;
 #[cfg(feature = "rsip")]
 mod rsip_edge;
 mod secret;
+mod start;
 mod status;
 mod uri;
 mod writer;

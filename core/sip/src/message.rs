@@ -4,8 +4,9 @@ use crate::defect::{Defect, Fault, Place, Problem};
 use crate::fields::{
     At, CSeq, CallId, Contact, ContentLength, ContentType, FieldValue, From, To, Values, Via,
 };
-use crate::head::{self, Head, Line, Start};
+use crate::head::{self, Head, Line};
 use crate::lex::Cursor;
+use crate::start::Start;
 use crate::{Header, Method, StatusCode, Uri};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -80,24 +81,6 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// The first value of a header line; `None` for an empty list.
-#[inline]
-fn first_value<'a, V: FieldValue<'a>>(text: &'a str) -> Result<Option<V>, Fault> {
-    let mut at = At(Cursor::new(text));
-    // Lines have no white space at their ends.
-    if V::MAY_BE_EMPTY && text.is_empty() {
-        return Ok(None);
-    }
-    let value = V::read(&mut at)?;
-    if !at.0.is_end() {
-        at.0.skip_wsp();
-        if !(at.0.is_end() || V::LIST && at.0.peek() == Some(b',')) {
-            return Err(Fault::new(at.0.at(), Problem::Trailing));
-        }
-    }
-    Ok(Some(value))
-}
-
 impl Message {
     /// Takes one message from the beginning of `bytes`, as from a datagram: Content-Length governs, without it the rest
     /// is the body (RFC 3261 §18.3). Also says how many bytes remain.
@@ -107,7 +90,9 @@ impl Message {
     /// # Errors
     /// [`Defect`] if there is no message: no end of the head, or a body shorter than announced.
     pub fn parse(bytes: Bytes) -> Result<(Message, usize), Defect> {
-        let (mut message, mut rest) = Message::parse_head(bytes)?;
+        let mut message = Message { head: Head::new(), body: Bytes::new() };
+        let mut rest = bytes;
+        head::lex(&mut rest, &mut message.head)?;
         let length = match message.content_length()? {
             None => rest.len(),
             Some(length) => usize::try_from(length).unwrap_or(usize::MAX),
@@ -128,8 +113,9 @@ impl Message {
     /// The head alone, and what follows it.
     #[inline(always)]
     pub(crate) fn parse_head(mut bytes: Bytes) -> Result<(Message, Bytes), Defect> {
-        let head = head::lex(&mut bytes)?;
-        Ok((Message { head, body: Bytes::new() }, bytes))
+        let mut message = Message { head: Head::new(), body: Bytes::new() };
+        head::lex(&mut bytes, &mut message.head)?;
+        Ok((message, bytes))
     }
 
     /// The lines of a head that has no end; `None` if they make no head at all.
@@ -232,12 +218,21 @@ impl Message {
     /// The lines of a header; no line is looked at in vain behind the last one.
     #[inline]
     fn lines(&self, header: Header) -> Lines<'_> {
-        let left = match (self.has(header), self.head.repeated.contains(header)) {
-            (false, _) => 0,
-            (true, false) => 1,
-            (true, true) => usize::MAX,
+        let (lines, left) = match self.head.index.first(header) {
+            None => (&[][..], 0),
+            Some(first) => {
+                let left = if self.is_repeated(header) { usize::MAX } else { 1 };
+                (self.head.lines.get(first..).unwrap_or_default(), left)
+            }
         };
-        Lines { lines: self.head.lines.iter(), header, left }
+        Lines { lines: lines.iter(), header, left }
+    }
+
+    /// The first line of a header.
+    #[inline(always)]
+    fn first_line(&self, header: Header) -> Option<&Line> {
+        let line = self.head.lines.get(self.head.index.first(header)?)?;
+        if line.header == header { Some(line) } else { self.lines(header).next() }
     }
 
     #[inline]
@@ -247,12 +242,12 @@ impl Message {
 
     /// Whether the header is there at all.
     pub fn has(&self, header: Header) -> bool {
-        self.head.seen.contains(header)
+        self.head.index.first(header).is_some()
     }
 
     /// Whether the header has more than one line.
     pub(crate) fn is_repeated(&self, header: Header) -> bool {
-        self.head.repeated.contains(header)
+        self.head.index.is_repeated(header)
     }
 
     /// How many lines of this header there are.
@@ -280,10 +275,8 @@ impl Message {
     pub fn get<'a, V: FieldValue<'a>>(&'a self) -> Result<Option<V>, Defect> {
         // An empty list has no value; the next line may have one.
         for line in self.lines(V::HEADER) {
-            match first_value(self.text(line)?) {
-                Ok(None) => {}
-                Ok(value) => return Ok(value),
-                Err(fault) => return Err(self.defect(line, fault)),
+            if !(V::MAY_BE_EMPTY && line.value.length == 0) {
+                return self.value_of_line(line).map(Some);
             }
         }
         Ok(None)
@@ -313,17 +306,28 @@ impl Message {
         })
     }
 
-    /// The value of a header that is no list, or the first of one.
+    /// The first value of a header that never is an empty list.
     #[inline]
     fn mandatory<'a, V: FieldValue<'a>>(&'a self) -> Result<V, Defect> {
-        let Some(line) = self.lines(V::HEADER).next() else { return Err(self.missing(V::HEADER)) };
-        let text = self.text(line)?;
-        let mut at = At(Cursor::new(text));
-        match V::read(&mut at) {
-            Ok(value) if at.0.is_end() => Ok(value),
-            // With white space or further values behind it, or a fault: as every other header.
-            _ => self.get()?.ok_or_else(|| self.missing(V::HEADER)),
+        match self.first_line(V::HEADER) {
+            Some(line) => self.value_of_line(line),
+            None => Err(self.missing(V::HEADER)),
         }
+    }
+
+    /// The first value of a line.
+    #[inline(always)]
+    fn value_of_line<'a, V: FieldValue<'a>>(&'a self, line: &'a Line) -> Result<V, Defect> {
+        let mut at = At(Cursor::new(self.text(line)?));
+        let value = V::read(&mut at).map_err(|fault| self.defect(line, fault))?;
+        // Lines have no white space at their ends.
+        if !at.0.is_end() {
+            at.0.skip_wsp();
+            if !(at.0.is_end() || V::LIST && at.0.peek() == Some(b',')) {
+                return Err(self.defect(line, Fault::new(at.0.at(), Problem::Trailing)));
+            }
+        }
+        Ok(value)
     }
 
     pub(crate) fn missing(&self, header: Header) -> Defect {
@@ -410,7 +414,8 @@ impl Message {
     /// [`Defect`] if it is not a number, or if two lines differ.
     pub fn content_length(&self) -> Result<Option<u64>, Defect> {
         if !self.is_repeated(Header::ContentLength) {
-            return Ok(self.get()?.map(|ContentLength(length)| length));
+            let Some(line) = self.first_line(Header::ContentLength) else { return Ok(None) };
+            return self.value_of_line(line).map(|ContentLength(length)| Some(length));
         }
         let mut length = None;
         for value in self.all::<ContentLength>() {

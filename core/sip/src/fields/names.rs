@@ -22,12 +22,8 @@ impl<'a> FieldValue<'a> for CSeq<'a> {
     #[inline]
     fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
         let at = cursor.at();
-        let digits = cursor.take_class(class::DIGIT);
-        if digits.is_empty() {
-            return Err(Fault::new(at, Problem::Number));
-        }
-        let shift = |n: u32, digit: u8| n.checked_mul(10)?.checked_add(u32::from(digit - b'0'));
-        let number = digits.bytes().try_fold(0u32, shift).ok_or(Fault::new(at, Problem::TooLarge))?;
+        let number = cursor.number().ok_or(Fault::new(at, Problem::Number))?;
+        let number = u32::try_from(number).map_err(|_| Fault::new(at, Problem::TooLarge))?;
         let gap = cursor.at();
         cursor.skip_wsp();
         if cursor.at() == gap {

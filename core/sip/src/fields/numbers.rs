@@ -10,11 +10,8 @@ use std::fmt;
 /// Digits as a number, larger ones as the largest: an expiry of 10^12 seconds is "very long" (RFC 3261 §10.2, §20.19).
 fn saturating(cursor: &mut Cursor<'_>) -> Result<u32, Fault> {
     let at = cursor.at();
-    let digits = cursor.take_class(class::DIGIT);
-    if digits.is_empty() {
-        return Err(Fault::new(at, Problem::Number));
-    }
-    Ok(digits.parse().unwrap_or(u32::MAX))
+    let number = cursor.number().ok_or(Fault::new(at, Problem::Number))?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 macro_rules! seconds {
@@ -68,21 +65,21 @@ impl fmt::Display for MaxForwards {
     }
 }
 
-/// `Content-Length` in bytes (RFC 3261 §20.14).
+/// `Content-Length` in bytes (RFC 3261 §20.14), below 2^64-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ContentLength(pub u64);
 
 impl<'a> FieldValue<'a> for ContentLength {
     const HEADER: Header = Header::ContentLength;
 
+    #[inline]
     fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
         let at = cursor.at();
-        let digits = cursor.take_class(class::DIGIT);
-        if digits.is_empty() {
-            return Err(Fault::new(at, Problem::Number));
+        match cursor.number() {
+            None => Err(Fault::new(at, Problem::Number)),
+            Some(u64::MAX) => Err(Fault::new(at, Problem::TooLarge)),
+            Some(length) => Ok(ContentLength(length)),
         }
-        let shift = |n: u64, digit: u8| n.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
-        digits.bytes().try_fold(0, shift).map(ContentLength).ok_or(Fault::new(at, Problem::TooLarge))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Hosts and ports, as in a URI and in Via's sent-by (RFC 3261 §25.1).
 
+use crate::block::plain_name;
 use crate::defect::{Fault, Problem};
-use crate::lex::{Cursor, class};
+use crate::lex::{Cursor, class, run};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Longest host name, in bytes (RFC 1035 §2.3.4, as text without the trailing dot).
@@ -25,7 +26,7 @@ pub(super) fn host_kind(text: &str) -> Option<HostKind> {
 /// A name of labels that neither begin nor end with a hyphen, or an IPv4 address if the last label is digits alone.
 fn name_or_ipv4(text: &str) -> Option<HostKind> {
     match name_end(text.as_bytes(), 0) {
-        Some((end, last_is_digits)) if end == text.len() => match last_is_digits {
+        Some((end, is_address)) if end == text.len() => match is_address {
             true => ipv4(text).map(|address| HostKind::Address(address.into())),
             false => Some(HostKind::Name),
         },
@@ -36,21 +37,24 @@ fn name_or_ipv4(text: &str) -> Option<HostKind> {
 /// Where the name that begins at `start` ends, and whether its last label is digits alone; `None` if there is none.
 #[inline]
 fn name_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
-    let rest = bytes.get(start..)?;
-    // Two separators in a row, or one at an end, are rare and looked at closely; digits at the end, too.
-    let (mut before, mut doubled, mut length) = (class::SEPARATOR, 0, 0);
-    for byte in rest {
-        let classes = class::of(*byte);
-        if classes & class::HOST == 0 {
-            break;
-        }
-        doubled |= classes & before;
-        before = classes;
-        length += 1;
+    if let Some(length) = bytes.get(start..)?.first_chunk().and_then(plain_name)
+        && bytes.get(start + length - 1).is_some_and(u8::is_ascii_alphabetic)
+    {
+        return Some((start + length, false));
     }
-    let (name, end) = (rest.get(..length)?, start + length);
+    // Words with one separator between them; two in a row, or one at an end, are rare and looked at closely.
+    let (mut at, mut is_plain) = (start, true);
+    let end = loop {
+        let word = run(bytes, at, class::WORD_OF_HOST);
+        is_plain &= word > at;
+        match bytes.get(word) {
+            Some(b'.' | b'-') => at = word + 1,
+            _ => break word,
+        }
+    };
+    let name = bytes.get(start..end)?;
     let last = name.last()?;
-    if (doubled | before) & class::SEPARATOR != 0 && !has_proper_labels(name) {
+    if !is_plain && !has_proper_labels(name) {
         return None;
     }
     if name.len() > MAX_NAME + usize::from(*last == b'.') {
@@ -73,23 +77,33 @@ fn has_proper_labels(name: &[u8]) -> bool {
 
 /// Four numbers to 255 without leading zeros, which some readers take for octal.
 fn ipv4(text: &str) -> Option<Ipv4Addr> {
-    let mut groups = [0u8; 4];
-    let mut filled = groups.iter_mut();
-    let mut group = filled.next()?;
-    let mut digits = 0;
-    for byte in text.bytes() {
-        if byte == b'.' {
-            group = filled.next().filter(|_| digits > 0)?;
-            digits = 0;
-            continue;
+    ipv4_prefix(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()).map(|(address, _)| address)
+}
+
+/// The IPv4 address that begins at `at`, and where it ends.
+#[inline(always)]
+fn ipv4_prefix(bytes: &[u8], at: usize) -> Option<(Ipv4Addr, usize)> {
+    let (mut address, mut group, mut digits, mut dots, mut end) = (0u32, 0u32, 0, 0, at);
+    for byte in bytes.get(at..)? {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit < 10 {
+            if digits > 0 && group == 0 {
+                return None;
+            }
+            group = group * 10 + digit;
+            digits += 1;
+            if group > 255 {
+                return None;
+            }
+        } else if *byte == b'.' && digits > 0 && dots < 3 {
+            address = address << 8 | group;
+            (group, digits, dots) = (0, 0, dots + 1);
+        } else {
+            break;
         }
-        if !byte.is_ascii_digit() || (digits > 0 && *group == 0) {
-            return None;
-        }
-        *group = group.checked_mul(10)?.checked_add(byte - b'0')?;
-        digits += 1;
+        end += 1;
     }
-    (digits > 0 && filled.next().is_none()).then(|| groups.into())
+    (digits > 0 && dots == 3).then(|| ((address << 8 | group).into(), end))
 }
 
 /// Reads an IPv6 address. The grammar of RFC 3261 put a third colon between `::` and an IPv4 address by mistake; both
@@ -103,36 +117,45 @@ fn ipv6(text: &str) -> Option<Ipv6Addr> {
 }
 
 /// Takes a host, as in a URI and in Via's sent-by. Underscores are allowed: networks have them.
+#[inline]
 pub(crate) fn take_host<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
     let (text, at) = (cursor.text(), cursor.at());
-    let bytes = text.as_bytes();
-    let wrong = Fault::new(at, Problem::Host);
-    let end = if bytes.get(at) == Some(&b'[') {
-        let inside = |b: &u8| matches!(b, b':' | b'.') || class::is(*b, class::HEX);
-        let rest = bytes.get(at + 1..).unwrap_or_default();
-        let length = rest.iter().position(|b| !inside(b)).unwrap_or(rest.len());
-        rest.get(length).filter(|b| **b == b']').ok_or(wrong)?;
-        ipv6(text.get(at + 1..at + 1 + length).unwrap_or_default()).ok_or(wrong)?;
-        at + length + 2
-    } else {
-        let (end, last_is_digits) = name_end(bytes, at).ok_or(wrong)?;
-        if last_is_digits {
-            ipv4(text.get(at..end).unwrap_or_default()).ok_or(wrong)?;
-        }
-        end
-    };
+    let end = host_end(text, at).ok_or(Fault::new(at, Problem::Host))?;
     cursor.jump(end);
     Ok(text.get(at..end).unwrap_or_default())
 }
 
+/// Where the host that begins at `at` ends; `None` if there is none.
+#[inline]
+pub(super) fn host_end(text: &str, at: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    match bytes.get(at)? {
+        b'[' => ipv6_end(text, at),
+        b'0'..=b'9' => match ipv4_prefix(bytes, at) {
+            Some((_, end)) if bytes.get(end).is_none_or(|b| !class::is(*b, class::HOST)) => Some(end),
+            // Digits alone as the last label would be an IPv4 address, and it is none.
+            _ => name_end(bytes, at).filter(|(_, is_address)| !is_address).map(|(end, _)| end),
+        },
+        _ => name_end(bytes, at).filter(|(_, is_address)| !is_address).map(|(end, _)| end),
+    }
+}
+
+/// Where the IPv6 address in brackets that begins at `at` ends.
+#[inline(never)]
+fn ipv6_end(text: &str, at: usize) -> Option<usize> {
+    let inside = |b: &u8| matches!(b, b':' | b'.') || class::is(*b, class::HEX);
+    let rest = text.as_bytes().get(at + 1..)?;
+    let length = rest.iter().position(|b| !inside(b))?;
+    rest.get(length).filter(|b| **b == b']')?;
+    ipv6(text.get(at + 1..at + 1 + length)?)?;
+    Some(at + length + 2)
+}
+
 /// Takes a port: digits up to 65535.
+#[inline]
 pub(crate) fn take_port(cursor: &mut Cursor<'_>) -> Result<u16, Fault> {
     let at = cursor.at();
-    let wrong = Fault::new(at, Problem::Port);
-    let digits = cursor.take_class(class::DIGIT);
-    let number =
-        digits.bytes().try_fold(0u16, |n, digit| n.checked_mul(10)?.checked_add(u16::from(digit - b'0')));
-    number.filter(|_| !digits.is_empty()).ok_or(wrong)
+    cursor.number().and_then(|number| number.try_into().ok()).ok_or(Fault::new(at, Problem::Port))
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 mod compare;
 mod host;
 
-use host::{HostKind, host_kind};
+use host::{HostKind, host_end, host_kind};
 pub(crate) use host::{take_host, take_port};
 
+use crate::block::plain_length;
 use crate::defect::{Fault, Problem};
 use crate::lex::{Cursor, class, is_token, run};
 use std::borrow::Cow;
@@ -51,30 +52,36 @@ pub enum Scheme {
     Other,
 }
 
-/// Where the parts of a sip or sips URI stand in its text.
+/// Where the parts of a sip or sips URI stand in its text. Each begins where the one before it ends, past what separates them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Parts {
     scheme_end: u16,
-    /// With the password; empty with `has_user` false for none.
-    user: (u16, u16),
-    has_user: bool,
-    host: (u16, u16),
-    port: Option<u16>,
-    /// Behind the first `;`.
-    params: (u16, u16),
-    /// Behind the `?`.
-    headers: (u16, u16),
+    /// Behind the `@` if there is a user part, with its password.
+    host: u16,
+    host_end: u16,
+    /// Meaningful if the parameters do not begin where the host ends.
+    port: u16,
+    /// At the first `;`.
+    params: u16,
+    /// At the `?`; they go on to the end of the text.
+    headers: u16,
 }
 
-fn span(start: usize, end: usize) -> (u16, u16) {
-    // Of a longer text nothing is kept: `dissect_prefix` refuses it.
-    (start as u16, end as u16)
+/// A position in a URI. Of a longer text nothing is kept: `dissect_prefix` refuses it.
+fn position(at: usize) -> u16 {
+    at as u16
 }
 
 const PERCENT: u8 = b'%';
 
+/// What makes the letters of `sip` small ones, and what the fourth byte may be then.
+const FOLD: u32 = u32::from_le_bytes([0x20, 0x20, 0x20, 0]);
+const SIP: u32 = u32::from_le_bytes(*b"sip:");
+const SIPS: u32 = u32::from_le_bytes(*b"sips");
+const SIP_S: u32 = u32::from_le_bytes(*b"sipS");
+
 /// Where the component that begins at `at` ends: bytes of the classes in `mask`, and escapes.
-#[inline]
+#[inline(always)]
 fn component(bytes: &[u8], at: usize, mask: u16) -> Result<usize, Fault> {
     let mut end = run(bytes, at, mask);
     while bytes.get(end) == Some(&PERCENT) {
@@ -116,9 +123,11 @@ impl<'a> Uri<'a> {
     #[inline(always)] // its parts stay in registers until they are where they belong
     fn dissect_prefix(text: &str, from: usize) -> Result<(Scheme, Parts, usize), Fault> {
         let bytes = text.as_bytes();
-        let (scheme, colon) = match bytes.get(from..).unwrap_or_default() {
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => (Scheme::Sip, 3),
-            [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => (Scheme::Sips, 4),
+        let rest = bytes.get(from..).unwrap_or_default();
+        let folded = rest.first_chunk().map(|word| u32::from_le_bytes(*word) | FOLD);
+        let (scheme, colon) = match folded {
+            Some(SIP) => (Scheme::Sip, 3),
+            Some(SIPS | SIP_S) if rest.get(4) == Some(&b':') => (Scheme::Sips, 4),
             _ => Self::other_scheme(text, from)?,
         };
         let (mut parts, end) = match scheme {
@@ -128,7 +137,7 @@ impl<'a> Uri<'a> {
         if end - from > MAX_URI {
             return Err(Fault::new(from + MAX_URI, Problem::Limit));
         }
-        parts.scheme_end = span(0, colon).1;
+        parts.scheme_end = position(colon);
         Ok((scheme, parts, end))
     }
 
@@ -151,8 +160,20 @@ impl<'a> Uri<'a> {
     }
 
     /// The end of `user [ ":" password ]` if an `@` follows it.
-    #[inline]
+    #[inline(always)]
     fn userinfo(bytes: &[u8], start: usize) -> Result<Option<usize>, Fault> {
+        // Nearly every user part is letters and digits, and short.
+        if let Some(length) = bytes.get(start..).and_then(<[u8]>::first_chunk).map(plain_length)
+            && length > 0
+            && bytes.get(start + length) == Some(&b'@')
+        {
+            return Ok(Some(start + length));
+        }
+        Self::any_userinfo(bytes, start)
+    }
+
+    #[inline(never)]
+    fn any_userinfo(bytes: &[u8], start: usize) -> Result<Option<usize>, Fault> {
         let end = component(bytes, start, class::UNRESERVED | class::USER_EXTRA)?;
         match bytes.get(end) {
             Some(b'@') if end > start => Ok(Some(end)),
@@ -169,23 +190,17 @@ impl<'a> Uri<'a> {
     #[inline(always)] // its parts stay in registers until they are where they belong
     fn sip_parts(text: &str, from: usize, scheme: usize) -> Result<(Parts, usize), Fault> {
         let bytes = text.as_bytes();
-        let span = |start: usize, end: usize| span(start - from, end - from);
-        let mut parts = Parts::default();
-        let mut at = from + scheme;
-        if let Some(end) = Self::userinfo(bytes, at)? {
-            parts.user = span(at, end);
-            parts.has_user = true;
-            at = end + 1;
+        let start = from + scheme;
+        let host = Self::userinfo(bytes, start)?.map_or(start, |end| end + 1);
+        let host_end = host_end(text, host).ok_or(Fault::new(host, Problem::Host))?;
+        let (mut at, mut port) = (host_end, 0);
+        if bytes.get(at) == Some(&b':') {
+            let mut cursor = Cursor::new(text);
+            cursor.jump(at + 1);
+            port = take_port(&mut cursor)?;
+            at = cursor.at();
         }
-        let mut cursor = Cursor::new(text);
-        cursor.jump(at);
-        take_host(&mut cursor)?;
-        parts.host = span(at, cursor.at());
-        if cursor.eat(b':') {
-            parts.port = Some(take_port(&mut cursor)?);
-        }
-        let start = cursor.at();
-        at = start;
+        let params = at;
         while bytes.get(at) == Some(&b';') {
             const MASK: u16 = class::UNRESERVED | class::PARAM_EXTRA;
             let name = at + 1;
@@ -201,13 +216,13 @@ impl<'a> Uri<'a> {
                 }
             }
         }
-        parts.params = span(start, at);
-        let start = at;
+        let headers = at;
         if bytes.get(at) == Some(&b'?') {
             at = Self::headers(bytes, at)?;
         }
-        parts.headers = span(start, at);
-        Ok((parts, at))
+        let [host, host_end, params, headers] =
+            [host, host_end, params, headers].map(|at| position(at - from));
+        Ok((Parts { scheme_end: 0, host, host_end, port, params, headers }, at))
     }
 
     /// `? hname = hvalue *( & hname = hvalue )`; where it ends.
@@ -283,8 +298,14 @@ impl<'a> Uri<'a> {
         Uri::parse(text)
     }
 
-    fn slice(&self, span: (u16, u16)) -> &str {
-        self.text.get(Range { start: usize::from(span.0), end: usize::from(span.1) }).unwrap_or_default()
+    fn slice(&self, start: u16, end: u16) -> &str {
+        self.text.get(Range { start: usize::from(start), end: usize::from(end) }).unwrap_or_default()
+    }
+
+    /// The user part with its password, if there is one.
+    fn userinfo_text(&self) -> Option<&str> {
+        let (start, end) = (self.parts.scheme_end + 1, self.parts.host.checked_sub(1)?);
+        (self.is_sip() && start <= end).then(|| self.slice(start, end))
     }
 
     /// The URI as it was read.
@@ -299,7 +320,7 @@ impl<'a> Uri<'a> {
 
     /// The scheme as it was read.
     pub fn scheme_text(&self) -> &str {
-        self.slice((0, self.parts.scheme_end))
+        self.slice(0, self.parts.scheme_end)
     }
 
     /// Whether this is a sip or sips URI.
@@ -309,8 +330,7 @@ impl<'a> Uri<'a> {
 
     /// The user part without its password, as it was read.
     pub fn raw_user(&self) -> Option<&str> {
-        let text = self.slice(self.parts.user);
-        self.parts.has_user.then(|| text.split_once(':').map_or(text, |(user, _)| user))
+        self.userinfo_text().map(|text| text.split_once(':').map_or(text, |(user, _)| user))
     }
 
     /// The user part, escapes decoded; bytes that are not UTF-8 become U+FFFD.
@@ -320,12 +340,12 @@ impl<'a> Uri<'a> {
 
     /// The password in the user part, which RFC 3261 §19.1.1 advises against.
     pub fn password(&self) -> Option<&str> {
-        self.slice(self.parts.user).split_once(':').map(|(_, password)| password)
+        self.userinfo_text()?.split_once(':').map(|(_, password)| password)
     }
 
     /// The host of a sip or sips URI as it was read, an IPv6 address in its brackets.
     pub fn host(&self) -> Option<&str> {
-        self.is_sip().then(|| self.slice(self.parts.host))
+        self.is_sip().then(|| self.slice(self.parts.host, self.parts.host_end))
     }
 
     /// The host as an address, if it is one.
@@ -338,12 +358,14 @@ impl<'a> Uri<'a> {
 
     /// The port, if one was given.
     pub fn port(&self) -> Option<u16> {
-        self.parts.port
+        (self.parts.params != self.parts.host_end).then_some(self.parts.port)
     }
 
     /// The URI parameters, in their order, names and values as read.
     pub fn raw_params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.slice(self.parts.params).split(';').skip(1).map(|parameter| match parameter.split_once('=') {
+        self.slice(self.parts.params, self.parts.headers).split(';').skip(1).map(|parameter| match parameter
+            .split_once('=')
+        {
             Some((name, value)) => (name, Some(value)),
             None => (parameter, None),
         })
@@ -358,13 +380,14 @@ impl<'a> Uri<'a> {
 
     /// Whether the URI asks for headers (`?…`).
     pub fn has_headers(&self) -> bool {
-        self.parts.headers.0 != self.parts.headers.1
+        self.is_sip() && usize::from(self.parts.headers) != self.text.len()
     }
 
     /// The URI headers, in their order, names and values as read.
     pub fn raw_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let text = self.slice(self.parts.headers);
-        text.strip_prefix('?').unwrap_or(text).split('&').filter_map(|header| header.split_once('='))
+        let text = self.text.get(usize::from(self.parts.headers)..).filter(|_| self.is_sip());
+        let headers = text.and_then(|text| text.strip_prefix('?')).unwrap_or_default();
+        headers.split('&').filter_map(|header| header.split_once('='))
     }
 
     /// Whether a proxy of this URI is a loose router: `lr` in any form (I-26).
