@@ -96,7 +96,7 @@ replays! {
     the_corpus_of_challenge_holds challenge,
     the_corpus_of_multipart_holds multipart,
     the_corpus_of_cpim_holds cpim,
-    the_corpus_of_xml_holds xml,
+    the_corpus_of_documents_holds documents,
 }
 
 /// A vector with some bytes changed, taken out or put in, at random and by what breaks parsers.

@@ -7,6 +7,8 @@ use aldis_sip::auth::{AuthenticationInfo, Challenge, Credentials, DeclaredAlgori
 use aldis_sip::body::composing::IsComposing;
 use aldis_sip::body::cpim::Cpim;
 use aldis_sip::body::imdn::{Imdn, Status};
+use aldis_sip::body::reginfo::RegInfo;
+use aldis_sip::body::summary::MessageSummary;
 use aldis_sip::body::{Disposition, MediaType, Multipart, decode_content, decode_text, decode_transfer};
 use aldis_sip::fields::{self, FieldValue};
 use aldis_sip::{
@@ -272,8 +274,9 @@ pub fn cpim(data: &[u8]) {
     assert_eq!(Cpim::parse(&read.to_bytes().into()), Ok(read));
 }
 
-/// A receipt or a status of typing: what is read is written so that it is read as it was.
-pub fn xml(data: &[u8]) {
+/// The small documents: a receipt, a status of typing, the state of a registration, a summary of waiting messages. What is
+/// read of the first two is written so that it is read as it was; of the others nothing is larger than what it was read from.
+pub fn documents(data: &[u8]) {
     if let Ok(read) = Imdn::parse(data)
         && read.status != Status::Other
     {
@@ -281,5 +284,15 @@ pub fn xml(data: &[u8]) {
     }
     if let Ok(read) = IsComposing::parse(data) {
         assert_eq!(IsComposing::parse(read.to_xml().as_bytes()), Ok(read));
+    }
+    if let Ok(read) = RegInfo::parse(data) {
+        assert!(read.contacts.len() <= data.len());
+        assert!(
+            read.contacts.iter().all(|contact| !contact.uri.is_empty() && contact.uri.len() <= data.len())
+        );
+    }
+    if let Ok(read) = MessageSummary::parse(data) {
+        assert!(read.counts.len() < data.len());
+        assert!(read.counts.iter().all(|(name, _)| read.count(name).is_some()));
     }
 }
