@@ -151,6 +151,29 @@ async fn a_registrar_that_cannot_serve_is_asked_again_when_it_says_reg_17_reg_18
 }
 
 #[tokio::test]
+async fn a_registrar_that_redirects_to_itself_is_told_as_that_gen_18() {
+    let registrar = registrar(options()).await;
+    let itself = format!("sip:{}", registrar.address());
+    let fault = Fault::answer(Requests::Register, 302).header("Contact", format!("<{itself}>"));
+    registrar.set_fault(fault, Times::Always);
+    let alice = Tester::start(config(&registrar, "alice"));
+    alice.phone.register();
+    let event = alice.wait_for(failed).await;
+    let Event::Registration { state: RegistrationState::Failed { why, retry_in, .. }, .. } = event else {
+        unreachable!()
+    };
+    let RegistrationFailure::Redirected { to, .. } = why else { panic!("{why:?}") };
+    assert_eq!(to, Some(itself));
+    assert!(retry_in.is_some(), "it may pass");
+    registrar.clear_faults();
+    alice
+        .wait_for(|event| {
+            matches!(event, Event::Registration { state: RegistrationState::Registered { .. }, .. })
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_refusal_stops_until_the_app_acts_reg_21() {
     let registrar = registrar(options()).await;
     registrar.set_fault(Fault::answer(Requests::Register, 403), Times::Once);
