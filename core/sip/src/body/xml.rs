@@ -87,6 +87,11 @@ pub(super) fn read(body: &[u8], namespace: &str, root: &'static str) -> Result<E
     }
     let text = std::str::from_utf8(body).map_err(|_| XmlError::NotUtf8)?;
     let malformed = |why: &dyn std::fmt::Display| XmlError::Malformed { why: why.to_string() };
+    let checked = |text: &str| match text.chars().all(is_held) {
+        true => Ok(()),
+        false => Err(malformed(&"a character that XML does not know")),
+    };
+    checked(text)?;
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));
     reader.config_mut().expand_empty_elements = true;
     // The elements that are open; `None` for one that is skipped.
@@ -123,6 +128,7 @@ pub(super) fn read(body: &[u8], namespace: &str, root: &'static str) -> Result<E
                     let value = attribute
                         .normalized_value(XmlVersion::Implicit1_0)
                         .map_err(|error| malformed(&error))?;
+                    checked(&value)?;
                     attributes.push((attribute.key.local_name().into_inner().to_owned(), value.into_owned()));
                 }
                 open.push(Some(Element { name, attributes, ..Element::default() }));
@@ -140,7 +146,12 @@ pub(super) fn read(body: &[u8], namespace: &str, root: &'static str) -> Result<E
             Event::Text(text) => add(&mut open, &text.xml10_content()),
             Event::CData(text) => add(&mut open, &text.xml10_content()),
             Event::GeneralRef(reference) => match reference.resolve_char_ref() {
-                Ok(Some(c)) => add(&mut open, c.encode_utf8(&mut [0; 4])),
+                Ok(Some(c)) => {
+                    let mut buffer = [0; 4];
+                    let text = c.encode_utf8(&mut buffer);
+                    checked(text)?;
+                    add(&mut open, text);
+                }
                 Ok(None) => {
                     let known = resolve_predefined_entity(&reference).ok_or(XmlError::Declarations)?;
                     add(&mut open, known);
@@ -164,10 +175,14 @@ fn add(open: &mut [Option<Element>], text: &str) {
     }
 }
 
-/// `text` as the content of an element. What XML 1.0 cannot hold (§2.2) becomes U+FFFD.
+/// Whether XML 1.0 can hold a character, written as itself or by its number (§2.2, §4.1).
+fn is_held(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+}
+
+/// `text` as the content of an element. What XML cannot hold becomes U+FFFD.
 pub(super) fn escaped(text: &str) -> String {
-    let held = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    let text: String = text.chars().map(|c| if held(c) { c } else { '\u{fffd}' }).collect();
+    let text: String = text.chars().map(|c| if is_held(c) { c } else { '\u{fffd}' }).collect();
     // A reader makes a line feed of a bare carriage return (§2.11).
     quick_xml::escape::escape(text.as_str()).replace('\r', "&#13;")
 }
@@ -227,6 +242,23 @@ mod tests {
             assert!(read(document.as_bytes(), "", "r").is_err(), "{document:?}");
         }
         assert_eq!(read(b"<r>\xff</r>", "", "r"), Err(XmlError::NotUtf8));
+    }
+
+    #[test]
+    fn characters_that_xml_does_not_know_are_not_read_however_they_are_written() {
+        for odd in ["\0", "\u{e}", "\u{1b}", "\u{ffff}", "&#0;", "&#14;", "&#x1b;", "&#xfffe;"] {
+            for document in
+                [format!("<r><a>{odd}</a></r>"), format!("<r a='{odd}'/>"), format!("<r/><!--{odd}-->")]
+            {
+                // By their numbers they stand for nothing in a comment.
+                let is_read = document.starts_with("<r/>") && odd.starts_with('&');
+                assert_eq!(read(document.as_bytes(), "", "r").is_ok(), is_read, "{document:?}");
+            }
+        }
+        assert_eq!(
+            read("<r>\u{7f}\u{85}\u{fffd}x</r>".as_bytes(), "", "r").unwrap().text,
+            "\u{7f}\u{85}\u{fffd}x"
+        );
     }
 
     #[test]
