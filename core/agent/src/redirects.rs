@@ -35,11 +35,16 @@ impl Redirects {
         self.targets.extend(found.into_iter().map(|(_, uri)| uri).take(MAX_REDIRECTS));
     }
 
+    /// The request has gone to `place`, whoever sent it there: an earlier one may have been redirected to it.
+    pub fn came_to(&mut self, place: &Uri<'static>) {
+        if !self.tried.iter().any(|tried| tried.equivalent(place)) {
+            self.tried.push(place.clone());
+        }
+    }
+
     /// The next target, if there is one; `first` is where the request went before any redirect.
     pub fn next(&mut self, first: &Uri<'static>) -> Option<Uri<'static>> {
-        if self.tried.is_empty() {
-            self.tried.push(first.clone());
-        }
+        self.came_to(first);
         while let Some(next) = self.targets.pop_front() {
             // What was asked to go over TLS all the way does not go another way.
             let downgrade = first.scheme() == Scheme::Sips && next.scheme() != Scheme::Sips;

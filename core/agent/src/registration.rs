@@ -374,6 +374,11 @@ impl Registration {
         }
     }
 
+    /// The REGISTER went to a place that 3xx named.
+    pub fn came_to(&mut self, place: &Uri<'static>) {
+        self.redirects.came_to(place);
+    }
+
     /// The next place that 3xx named, if the one before could not be reached.
     pub fn next_redirect(&mut self, account: &Account) -> Option<Uri<'static>> {
         self.redirects.next(&account.registrar())

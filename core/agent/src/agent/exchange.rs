@@ -2,7 +2,7 @@
 
 use super::messaging::COMPOSING_WITHIN;
 use super::{Agent, Output};
-use crate::event::{Event, FlowId, LostReason, MessageId};
+use crate::event::{Event, FlowId, LostReason, MessageId, RegistrationChange, RegistrationFailure};
 use crate::keepalive::{LineEnd, PONG};
 use crate::message::Kind;
 use crate::outbox::{Leaving, Outcome};
@@ -167,10 +167,24 @@ impl Agent {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let Some((local, peer)) = slot.current(flow).map(|up| (up.local, up.peer)) else { return };
         let (spaces, random) = (&mut self.spaces, &mut self.random);
+        if let Some(place) = &slot.redirect {
+            slot.registration.came_to(place);
+        }
         match slot.registration.response(&self.account, spaces, random, back_off, response) {
             Next::Again => self.send_register(now, index, flow, local, removal),
             Next::Nothing => {}
-            Next::Tell(change) => self.registration(index, change),
+            Next::Tell(change) => {
+                // A place that 3xx named, and that leads in a circle now: the next attempt begins where the account does.
+                if slot.redirect.is_some()
+                    && matches!(
+                        &change,
+                        RegistrationChange::Failed { why: RegistrationFailure::Redirected { .. }, .. }
+                    )
+                {
+                    (slot.shunned, slot.redirect) = (Some(peer), None);
+                }
+                self.registration(index, change);
+            }
             Next::Elsewhere(change) => {
                 (slot.shunned, slot.redirect) = (Some(peer), None);
                 self.registration(index, change);

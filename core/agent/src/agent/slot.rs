@@ -26,7 +26,8 @@ pub(super) struct Slot {
     pub hasty: bool,
     /// Where it was connected to last.
     pub last_peer: Option<SocketAddr>,
-    /// A host that said 503 to the first REGISTER: the next attempt takes another, if there is one (REG-17).
+    /// A host that said 503 to the first REGISTER, or sent it in a circle: the next attempt takes another, if there is one
+    /// (REG-17).
     pub shunned: Option<SocketAddr>,
     /// No other host is looked for before this moment while a connection serves: the last attempt to do so failed (OUT-09).
     pub elsewhere_from: Duration,

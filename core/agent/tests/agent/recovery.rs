@@ -410,6 +410,30 @@ fn redirects_that_lead_round_end_with_a_next_attempt_gen_18_reg_21() {
 }
 
 #[test]
+fn a_place_that_came_of_a_redirect_and_leads_to_itself_later_is_left_gen_18() {
+    let (mut rig, register) = Rig::registering();
+    let elsewhere = ("Contact", "<sip:elsewhere.test>");
+    let redirect = |rig: &Rig| rig.wanted[0].redirect.as_ref().map(ToString::to_string);
+    rig.reply(&register, 302, &[elsewhere]);
+    rig.connect();
+    let register = rig.sent();
+    rig.accept(&register, &[]);
+    change_network(&mut rig);
+    assert_eq!(redirect(&rig).as_deref(), Some("sip:elsewhere.test"));
+    assert_eq!(rig.sent_bytes().unwrap(), "\r\n\r\n", "a probe of the old one");
+    rig.connect();
+    let register = rig.sent();
+    rig.reply(&register, 302, &[elsewhere]);
+    assert!(!rig.wants_connection(), "it has been there");
+    let Some(RegistrationChange::Failed { retry_in: Some(retry_in), .. }) = rig.registrations().pop() else {
+        panic!("no next attempt")
+    };
+    rig.pass(retry_in);
+    assert!(rig.wants_connection());
+    assert_eq!(redirect(&rig), None, "the domain is asked again");
+}
+
+#[test]
 fn a_registrar_that_redirects_to_where_it_is_is_tried_there_once_gen_18() {
     let (mut rig, register) = Rig::registering();
     let itself = ("Contact", "<sip:192.0.2.1:5061>");
