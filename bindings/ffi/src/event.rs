@@ -285,16 +285,18 @@ impl fmt::Debug for IncomingMessage {
     }
 }
 
-/// Whether a later event takes this one's place.
-pub(crate) fn is_state(event: &Event) -> bool {
+/// Whether an event may go when nobody reads them: a later one takes its place, or it is a notification, of which others decide
+/// how many there are.
+pub(crate) fn may_go(event: &Event) -> bool {
     match event {
         Event::Connection { .. } | Event::Registration { .. } | Event::Untrusted { .. } => true,
         Event::Outgoing { state, .. } => !state.is_final(),
         Event::Composing { .. }
         | Event::Push { .. }
         | Event::Subscription { .. }
+        | Event::Notify { .. }
         | Event::MessagesWaiting { .. } => true,
-        Event::Notify { .. } | Event::Storage { .. } | Event::TokenNeeded { .. } => false,
+        Event::Storage { .. } | Event::TokenNeeded { .. } => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The phone: commands down, events and messages up.
 
 use crate::config::dns_server;
-use crate::event::{Happened, is_state, outcome};
+use crate::event::{Happened, may_go, outcome};
 use crate::mailbox::Mailbox;
 use crate::stop::unless_stopped;
 use crate::{
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Unread items. Of events, the oldest that only tells of a state goes first; messages wait behind in the library, which
+/// Unread items. Of events, the oldest that only tells of a state, or is a notification, goes first; messages wait behind in the library, which
 /// refuses more of them with 480, so that their senders keep them.
 const MAX_UNREAD: usize = 1024;
 
@@ -351,7 +351,7 @@ async fn distribute(inner: Arc<Inner>) {
             }
             Happened::Other(event) => {
                 inner.tell(&event);
-                inner.events.push(event, is_state);
+                inner.events.push(event, may_go);
             }
         }
     }

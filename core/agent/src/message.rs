@@ -47,6 +47,10 @@ pub struct StoredMessage {
     pub date: i64,
     /// Bytes of it may have left before.
     pub may_have_left: bool,
+    /// It leaves as soon as it is kept, or close behind others to the same recipient: whoever keeps it may note with the same
+    /// commit that bytes of it may leave, and say so ([`crate::Agent::message_may_leave`]) with
+    /// [`crate::Agent::message_stored`]. Never for an account that resends nothing, since a crash would make its fate unknown.
+    pub leaves_soon: bool,
     /// The message.
     pub message: NewMessage,
 }

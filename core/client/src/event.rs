@@ -89,7 +89,7 @@ pub enum Event {
     },
     /// What waits in the mailbox; comes behind the [`Event::Notify`] that says so, subscribed or not.
     MessagesWaiting(MessageSummary),
-    /// A notification: of a subscription, or one that needs none.
+    /// A notification: of a subscription, or one that needs none. Of an app that lets 4096 events lie the oldest are forgotten.
     Notify {
         /// The event package, such as `message-summary`.
         package: String,

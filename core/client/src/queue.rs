@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Events that wait for an app that does not ask. Beyond this the oldest that only tells of a state goes, and further
-/// messages wait in the store.
+/// Events that wait for an app that does not ask. Beyond this the oldest that only tells of a state goes, or if there is none
+/// the oldest notification, and further messages wait in the store.
 const MAX_EVENTS: usize = 4096;
 /// With fewer than so many, more messages are read from the store.
 const LOW: usize = 1024;
@@ -65,9 +65,14 @@ impl Queue {
     pub fn push(&self, event: Event) {
         let mut inner = self.lock();
         if inner.events.len() >= MAX_EVENTS
-            && let Some(stale) = inner.events.iter().position(is_state)
+            && let Some(stale) = inner
+                .events
+                .iter()
+                .position(is_state)
+                .or_else(|| inner.events.iter().position(is_notification))
+            && let Some(Event::Notify { package, .. }) = inner.events.remove(stale)
         {
-            inner.events.remove(stale);
+            tracing::warn!(package, "a notification that nobody read is forgotten");
         }
         inner.events.push_back(event);
         drop(inner);
@@ -120,6 +125,10 @@ fn is_state(event: &Event) -> bool {
     }
 }
 
+fn is_notification(event: &Event) -> bool {
+    matches!(event, Event::Notify { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,21 +166,39 @@ mod tests {
         assert_eq!(sum, 1000);
     }
 
+    fn needed(realm: usize) -> Event {
+        let (realm, authorization_server) = (realm.to_string(), String::new());
+        Event::TokenNeeded { realm, authorization_server, scope: None, refused: false }
+    }
+
     #[tokio::test]
-    async fn a_full_queue_gives_up_states_and_no_message() {
+    async fn a_full_queue_gives_up_states_then_notifications_and_nothing_else() {
         let queue = Queue::default();
-        for _ in 0..MAX_EVENTS - 1 {
-            queue.push(notify());
+        for realm in 0..MAX_EVENTS - 2 {
+            queue.push(needed(realm));
         }
+        queue.push(notify());
         queue.push(Event::Connection { reg_id: 1, state: ConnectionState::Connecting });
         assert!(!queue.has_room());
-        queue.push(notify());
+        // The state goes for the first, the notification for the second, and nothing for the third.
+        for realm in MAX_EVENTS - 2..MAX_EVENTS + 1 {
+            queue.push(needed(realm));
+        }
         queue.close();
         let mut count = 0;
         while let Some(event) = queue.next().await {
-            assert!(matches!(event, Event::Notify { .. }));
+            assert!(matches!(event, Event::TokenNeeded { realm, .. } if realm == count.to_string()));
             count += 1;
         }
-        assert_eq!(count, MAX_EVENTS);
+        assert_eq!(count, MAX_EVENTS + 1);
+    }
+
+    #[tokio::test]
+    async fn notifications_that_nobody_reads_do_not_grow_without_end() {
+        let queue = Queue::default();
+        for _ in 0..2 * MAX_EVENTS {
+            queue.push(notify());
+        }
+        assert_eq!(queue.lock().events.len(), MAX_EVENTS);
     }
 }

@@ -68,7 +68,7 @@ fn durable_rate(path: &Path, total: usize) -> f64 {
         let message = outgoing(n);
         let id = message.id.clone();
         keeper.ask(
-            move |store| store.put_outgoing(&message, owner),
+            move |store| store.put_outgoing(&message, owner, false),
             move |put| {
                 put.unwrap();
                 let again = id.clone();

@@ -34,6 +34,9 @@
 //! its word, a crash of the system and the loss of power: each commit is written to SQLite's write-ahead log and synced
 //! (`synchronous=FULL`), on Apple's systems with `F_FULLFSYNC`, which asks the disk to empty its own cache too.
 //!
+//! A call that failed has done nothing. Only where a sync failed, and the process or the power ends before anything else was
+//! stored, what was refused may be there the next time: the disk had it, and could not say so.
+//!
 //! # Who can read it
 //!
 //! The file is made for its owner alone (mode 0600, a folder that is made for it 0700), and what is deleted is overwritten.

@@ -213,6 +213,7 @@ impl Store for MemoryStore {
         kind: ReceiptKind,
         receipt: &Outgoing,
         owner: Owner,
+        leaves: bool,
     ) -> Result<Option<Put>, StoreError> {
         self.awake()?;
         let Some(row) = self.rows.get(&sequence) else { return Ok(None) };
@@ -225,7 +226,7 @@ impl Store for MemoryStore {
         if !wanted || row.duties.contains(&kind) {
             return Ok(None);
         }
-        let put = self.put_outgoing(receipt, owner)?;
+        let put = self.put_outgoing(receipt, owner, leaves)?;
         if let Some(Row { message: Message::Incoming(message), duties, .. }) = self.rows.get_mut(&sequence) {
             duties.push(kind);
             if kind == ReceiptKind::Delivered {
@@ -245,7 +246,7 @@ impl Store for MemoryStore {
         Ok(self.received(self.owing.range(after..), after, limit))
     }
 
-    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {
+    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner, leaves: bool) -> Result<Put, StoreError> {
         self.awake()?;
         if self.pending.len() >= self.limits.outbox {
             return Err(StoreError::Full(self.pending.len()));
@@ -256,7 +257,8 @@ impl Store for MemoryStore {
         }
         let peer = peer_of(&message.to);
         let ours = !self.is_taken(&peer, owner);
-        let (state, id) = (State::Queued, message.id.clone());
+        let state = if ours && leaves { State::Sending } else { State::Queued };
+        let id = message.id.clone();
         let kept =
             Message::Outgoing { message: message.clone(), state, delivered_at: None, displayed_at: None };
         let sequence = self.add(peer, kept);

@@ -46,7 +46,7 @@ pub trait Store: Send {
     fn acknowledge(&mut self, sequences: &[Sequence]) -> Result<(), StoreError>;
 
     /// Keeps a receipt that is to be sent for a received message, if its sender asked for it and it was not kept before:
-    /// one of each kind for a message, however often this is called (IMDN-04). `None`: it is not wanted, or was kept once.
+    /// one of each kind for a message, however often this is called (IMDN-04). `leaves` as with [`Store::put_outgoing`]. `None`: it is not wanted, or was kept once.
     ///
     /// # Errors
     /// [`StoreError`]; the receipt is owed still.
@@ -56,6 +56,7 @@ pub trait Store: Send {
         kind: ReceiptKind,
         receipt: &Outgoing,
         owner: Owner,
+        leaves: bool,
     ) -> Result<Option<Put>, StoreError>;
 
     /// Received messages behind `after` for which a receipt of delivery is owed ([`Incoming::owes_receipt`]), oldest first.
@@ -71,11 +72,11 @@ pub trait Store: Send {
     // ---- what is to go ----
 
     /// Keeps a message that is to be sent. An identifier that is kept already is not kept twice: it is then looked at
-    /// again whose it is.
+    /// again whose it is. With `leaves` it has the state [`State::Sending`] at once, if it is this owner's to send.
     ///
     /// # Errors
     /// [`StoreError`]; nothing of the message may be sent then.
-    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError>;
+    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner, leaves: bool) -> Result<Put, StoreError>;
 
     /// Takes over what nobody holds, in the order in which it was put; at most one process works for a recipient at a time.
     /// Gives what was taken over.

@@ -56,6 +56,8 @@ pub struct Report {
     pub received: usize,
     /// Receipts that victims owed and gave.
     pub receipts: usize,
+    /// How often a victim was told that its disk fails.
+    pub refused: usize,
     /// Accepted, and never shown to the other.
     pub lost: Vec<String>,
     /// Shown to the other more than once, or to the app in two places.
@@ -73,8 +75,8 @@ pub struct Report {
 }
 
 impl Judge {
-    /// Judges by the victim's journal.
-    pub fn judge(&self, journal: &str) -> Report {
+    /// Judges by the victim's journal. On a disk that fails now and then it may say so.
+    pub fn judge(&self, journal: &str, failing_disk: bool) -> Report {
         let mut report = Report::default();
         let mut accepted = BTreeSet::new();
         let mut places: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -88,6 +90,7 @@ impl Judge {
                 Some(("died", place)) if place.parse::<Place>().is_ok() => {
                     *report.places.entry(place.parse().expect("a place")).or_default() += 1;
                 }
+                Some(("storage", _)) if failing_disk => report.refused += 1,
                 Some(("unreceipted", text)) => report.unreceipted.push(text.to_owned()),
                 _ => report.complaints.push(line.to_owned()),
             }
@@ -146,6 +149,7 @@ impl Report {
         self.unknown += other.unknown;
         self.received += other.received;
         self.receipts += other.receipts;
+        self.refused += other.refused;
         for (all, more) in [
             (&mut self.lost, other.lost),
             (&mut self.twice, other.twice),
@@ -196,6 +200,9 @@ impl fmt::Display for Report {
         writeln!(f, "| fate unknown to the sender | {} |", self.unknown)?;
         writeln!(f, "| shown to the app | {} |", self.received)?;
         writeln!(f, "| receipts given | {} |", self.receipts)?;
+        if self.refused > 0 {
+            writeln!(f, "| failures of the disk that victims told | {} |", self.refused)?;
+        }
         writeln!(f, "\n| faults | |\n| --- | ---: |")?;
         for (what, list) in self.faults() {
             writeln!(f, "| {what} | {} |", list.len())?;
@@ -219,7 +226,7 @@ mod tests {
 
     fn judge(written: Vec<Written>, shown: &[&str], journal: &str) -> Report {
         let shown = vec![shown.iter().map(|text| (*text).to_owned()).collect()];
-        Judge { written, shown }.judge(journal)
+        Judge { written, shown }.judge(journal, false)
     }
 
     #[test]

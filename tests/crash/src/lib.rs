@@ -15,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // what is missing ends the run
 
 mod judge;
+mod keep;
 mod other;
 mod parent;
 mod place;
@@ -23,7 +24,8 @@ mod store;
 mod victim;
 
 pub use judge::{Judge, Report, Written};
-pub use parent::Plan;
+pub use keep::keep;
+pub use parent::{Plan, compile_shim};
 pub use place::{Deed, Fate, Place, Stage};
 pub use sabotage::{SABOTAGES, Sabotage};
 pub use store::Deadly;

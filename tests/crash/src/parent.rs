@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
@@ -47,6 +47,10 @@ pub struct Plan {
     pub random_every: u32,
     /// What victims do wrong.
     pub sabotage: Option<Sabotage>,
+    /// Whether their disk fails now and then.
+    pub failing_disk: bool,
+    /// No victim is started after so long.
+    pub within: Duration,
 }
 
 impl Plan {
@@ -60,6 +64,8 @@ impl Plan {
             places: Place::all(),
             random_every: 4,
             sabotage: None,
+            failing_disk: false,
+            within: Duration::MAX,
         }
     }
 
@@ -84,11 +90,14 @@ impl Plan {
         let registrar = Registrar::start(options).await.expect("the registrar starts");
         let root = registrar.root_pem().expect("a CA of its own").to_owned();
         let address = registrar.address().to_string();
+        let shim = tempfile::tempdir().unwrap();
+        let shim = (self.failing_disk.then(|| compile_shim(shim.path())), shim);
         let plan = Arc::new(self);
         let next = Arc::new(AtomicU32::new(0));
         let mut lanes = JoinSet::new();
         for lane in 0..plan.lanes {
-            lanes.spawn(one_lane(plan.clone(), lane, next.clone(), address.clone(), root.clone()));
+            let world = World { address: address.clone(), root: root.clone(), shim: shim.0.clone() };
+            lanes.spawn(one_lane(plan.clone(), lane, next.clone(), world));
         }
         let mut report = Report::default();
         while let Some(lane) = lanes.join_next().await {
@@ -137,8 +146,17 @@ fn others(lane: u32) -> impl Iterator<Item = String> {
     (0..OTHERS).map(move |other| format!("other{lane}-{other}"))
 }
 
-async fn one_lane(plan: Arc<Plan>, lane: u32, next: Arc<AtomicU32>, address: String, root: String) -> Report {
+/// What all lanes share.
+struct World {
+    address: String,
+    root: String,
+    shim: Option<PathBuf>,
+}
+
+async fn one_lane(plan: Arc<Plan>, lane: u32, next: Arc<AtomicU32>, world: World) -> Report {
+    let World { address, root, shim } = world;
     let folder = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
     std::fs::write(folder.path().join("root.pem"), &root).unwrap();
     let mut everybody = Vec::new();
     for other in others(lane) {
@@ -152,12 +170,15 @@ async fn one_lane(plan: Arc<Plan>, lane: u32, next: Arc<AtomicU32>, address: Str
         run: 0,
         place: None,
         sabotage: plan.sabotage,
+        shim,
         quiet: None,
     };
+    let fault = folder.path().join("fault");
+    let failing = plan.failing_disk.then(|| tokio::spawn(fail_now_and_then(fault.clone(), plan.seed)));
     let mut dice = Dice(plan.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(lane)));
     loop {
         let kill = next.fetch_add(1, Relaxed);
-        if kill >= plan.kills {
+        if kill >= plan.kills || begun.elapsed() >= plan.within {
             break;
         }
         let choice = plan.choose(kill, &mut dice);
@@ -167,6 +188,12 @@ async fn one_lane(plan: Arc<Plan>, lane: u32, next: Arc<AtomicU32>, address: Str
         };
         live_and_die(&plan, &orders, &choice, &everybody).await;
         orders.run += 1;
+    }
+    if let Some(failing) = failing {
+        failing.abort();
+        // It ends as it was told.
+        let _ = failing.await;
+        std::fs::write(fault, "-").unwrap();
     }
     (orders.place, orders.quiet) = (None, Some(QUIET));
     let status = start(&plan.program, &orders).wait().await.unwrap();
@@ -181,11 +208,42 @@ async fn one_lane(plan: Arc<Plan>, lane: u32, next: Arc<AtomicU32>, address: Str
         judge.shown.push(heard.shown);
     }
     let journal = std::fs::read_to_string(folder.path().join("journal")).unwrap_or_default();
-    Report { kills: orders.run, ..judge.judge(&journal) }
+    Report { kills: orders.run, ..judge.judge(&journal, plan.failing_disk) }
+}
+
+/// A disk that is full, cannot sync or may only be read, for a moment each time.
+async fn fail_now_and_then(fault: PathBuf, seed: u64) {
+    let mut dice = Dice(seed);
+    loop {
+        for wrong in ["-", ["f", "s", "r"].get(dice.below(3) as usize).unwrap_or(&"f")] {
+            std::fs::write(&fault, wrong).unwrap();
+            tokio::time::sleep(Duration::from_millis(20 + dice.below(150))).await;
+        }
+    }
+}
+
+/// Compiles the disk that fails when it is told to; gives the library to preload.
+///
+/// # Panics
+/// Without a C compiler.
+pub fn compile_shim(folder: &Path) -> PathBuf {
+    let library = folder.join("faults.so");
+    let compiled = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+        .arg(&library)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/shim/faults.c"))
+        .status()
+        .expect("a C compiler: apt-get install gcc libc6-dev");
+    assert!(compiled.success(), "the shim does not compile");
+    library
 }
 
 fn start(program: &Path, orders: &Orders) -> Child {
-    Command::new(program)
+    let mut command = Command::new(program);
+    if let Some(shim) = &orders.shim {
+        command.env("LD_PRELOAD", shim).env("ALDIS_FAULT", orders.folder.join("fault"));
+    }
+    command
         .args(orders.to_arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

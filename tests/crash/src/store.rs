@@ -103,8 +103,9 @@ impl Store for Deadly<'_> {
         kind: ReceiptKind,
         receipt: &Outgoing,
         owner: Owner,
+        leaves: bool,
     ) -> Result<Option<Put>, StoreError> {
-        self.deed(Deed::Owe, |store| store.put_owed(sequence, kind, receipt, owner))
+        self.deed(Deed::Owe, |store| store.put_owed(sequence, kind, receipt, owner, leaves))
     }
 
     fn receipts_owed(
@@ -118,11 +119,11 @@ impl Store for Deadly<'_> {
         self.store().receipts_owed(after, limit)
     }
 
-    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {
+    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner, leaves: bool) -> Result<Put, StoreError> {
         if self.sabotages(Sabotage::TakesUnstored) {
             return Ok(Put::Ours(Sequence(self.make_up())));
         }
-        self.deed(Deed::Put, |store| store.put_outgoing(message, owner))
+        self.deed(Deed::Put, |store| store.put_outgoing(message, owner, leaves))
     }
 
     fn claim(&mut self, owner: Owner, limit: usize) -> Result<Vec<Pending>, StoreError> {

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// The domain of everybody.
@@ -35,6 +36,8 @@ pub struct Orders {
     pub place: Option<(Place, u64)>,
     /// What to do wrong.
     pub sabotage: Option<Sabotage>,
+    /// What is preloaded to make the disk fail now and then.
+    pub shim: Option<PathBuf>,
     /// Write nothing, and end by itself when so long nothing has happened and nothing is left.
     pub quiet: Option<Duration>,
 }
@@ -56,6 +59,7 @@ impl Orders {
             before.to_string(),
             self.sabotage.map_or("none", Sabotage::name).into(),
             self.quiet.map_or(0, |quiet| quiet.as_millis()).to_string(),
+            self.shim.as_ref().map(|shim| shim.display().to_string()).unwrap_or_default(),
         ]
     }
 
@@ -75,6 +79,7 @@ impl Orders {
             place: get(6).parse().ok().map(|place| (place, get(7).parse().unwrap())),
             sabotage: get(8).parse().ok(),
             quiet: (quiet > 0).then(|| Duration::from_millis(quiet)),
+            shim: Some(get(10)).filter(|shim| !shim.is_empty()).map(PathBuf::from),
         }
     }
 
@@ -135,29 +140,53 @@ async fn work(orders: &Orders) {
     let fate = Fate::new(orders.place, orders.open("journal"));
     let config = config(orders, &fate);
     let path = orders.folder.join("messages.db");
-    let (store, opened) = SqliteStore::open(path, Limits::default()).expect("the store opens");
+    let (store, opened) = loop {
+        match SqliteStore::open(&path, Limits::default()) {
+            Ok(open) => break open,
+            Err(error) if orders.shim.is_some() => {
+                note(&journal, &format!("storage {error}"));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => panic!("the store does not open: {error}"),
+        }
+    };
     if let Some(recovered) = opened.recovered {
         note(&journal, &format!("damaged {recovered:?}"));
     }
     let store = Deadly::new(Box::new(store), fate.clone(), orders.sabotage);
     let phone = Arc::new(Phone::start_with_store(config, Box::new(store)).unwrap());
     phone.register();
+    let (registered, is_registered) = watch::channel(false);
     let mut writers = JoinSet::new();
     for other in orders.others.iter().filter(|_| orders.quiet.is_none()) {
         let (phone, other, run) = (phone.clone(), other.clone(), orders.run);
-        let (journal, fate) = (journal.clone(), fate.clone());
-        writers.spawn(async move { write(&phone, &other, run, &journal, &fate).await });
+        let (journal, fate, is_registered) = (journal.clone(), fate.clone(), is_registered.clone());
+        writers.spawn(async move { write(&phone, &other, run, is_registered, &journal, &fate).await });
     }
-    read(orders, &phone, &journal, &fate).await;
+    read(orders, &phone, &registered, &journal, &fate).await;
     if orders.quiet.is_some() {
-        settle(orders, &phone, &journal).await;
+        // A receipt that came while the disk failed was refused, and its sender does not give it again.
+        if orders.shim.is_none() {
+            settle(orders, &phone, &journal).await;
+        }
         phone.shut_down().await;
     }
 }
 
-/// Writes to one of the others.
-async fn write(phone: &Phone, other: &str, run: u32, journal: &File, fate: &Fate) {
+/// Writes to one of the others: first while there is no connection, and again when there is.
+async fn write(
+    phone: &Phone,
+    other: &str,
+    run: u32,
+    mut is_registered: watch::Receiver<bool>,
+    journal: &File,
+    fate: &Fate,
+) {
     for n in 0..EACH {
+        if n > 0 {
+            // The end of the other side ends this too.
+            let _ = is_registered.wait_for(|registered| *registered).await;
+        }
         let text = format!("{run:06} {n} to {other}");
         let mut message = Outgoing::text(text.as_str());
         if n == 0 {
@@ -170,7 +199,7 @@ async fn write(phone: &Phone, other: &str, run: u32, journal: &File, fate: &Fate
     }
 }
 
-async fn read(orders: &Orders, phone: &Phone, journal: &File, fate: &Fate) {
+async fn read(orders: &Orders, phone: &Phone, registered: &watch::Sender<bool>, journal: &File, fate: &Fate) {
     loop {
         let next = phone.next_event();
         let event = match orders.quiet {
@@ -185,9 +214,11 @@ async fn read(orders: &Orders, phone: &Phone, journal: &File, fate: &Fate) {
                 fate.pass(Place::Given);
                 let text = message.text().unwrap_or_default();
                 note(journal, &format!("shown {} {text}", message.sequence.0));
-                phone.acknowledge([message.sequence]).await.unwrap();
+                let acknowledged = phone.acknowledge([message.sequence]).await;
+                assert!(acknowledged.is_ok() || orders.shim.is_some(), "{acknowledged:?}");
             }
             Some(Event::Registration { state: RegistrationState::Registered { .. }, .. }) => {
+                registered.send_replace(true);
                 // The parent listens for it; without one there is nobody to tell.
                 let _ = std::io::stdout().write_all(b"registered\n");
                 let _ = std::io::stdout().flush();

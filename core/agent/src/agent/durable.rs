@@ -75,7 +75,8 @@ impl Agent {
 
     /// Has a new message kept before it may leave.
     pub(super) fn keep(&mut self, id: MessageId) {
-        if let Some(message) = self.outbox.hold(&id) {
+        let connected = self.account.resend && self.carrier().is_some();
+        if let Some(message) = self.outbox.hold(&id, connected) {
             self.tell(Event::StoreMessage(Box::new(message)));
         }
     }

@@ -17,6 +17,9 @@ const FIRST_WINDOW: usize = 16;
 /// After so long without sending anything the server's mind may have changed.
 const WINDOW_KEPT: Duration = Duration::from_secs(32);
 
+/// So many messages to one recipient leave soon once there is a connection: noting it together costs one commit for each.
+const SOON: usize = 4;
+
 pub(super) struct Hold {
     /// Not kept yet.
     unstored: BTreeSet<MessageId>,
@@ -118,8 +121,8 @@ impl Outbox {
         self.items.insert(id, item);
     }
 
-    /// Holds a new message until it is kept; gives what is to be kept.
-    pub fn hold(&mut self, id: &MessageId) -> Option<StoredMessage> {
+    /// Holds a new message until it is kept; gives what is to be kept. `connected`: what has its turn leaves.
+    pub fn hold(&mut self, id: &MessageId, connected: bool) -> Option<StoredMessage> {
         let item = self.items.get(id)?;
         self.hold.unstored.insert(*id);
         Some(StoredMessage {
@@ -128,6 +131,7 @@ impl Outbox {
             from_tag: item.identifiers.from_tag.clone(),
             date: item.date,
             may_have_left: item.may_have_left,
+            leaves_soon: connected && self.lanes.is_among(SOON, &item.lane, item.order),
             message: item.message.clone(),
         })
     }

@@ -29,6 +29,11 @@ impl Lanes {
         self.waiting.contains_key(lane)
     }
 
+    /// Whether a message is among the first so many of its lane.
+    pub fn is_among(&self, first: usize, lane: &str, order: u64) -> bool {
+        self.waiting.get(lane).is_some_and(|waiting| waiting.keys().take(first).any(|other| *other == order))
+    }
+
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }

@@ -32,7 +32,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(3600);
 pub(super) enum Done {
     Claimed(Result<Vec<Pending>, StoreError>),
     Peers(Result<Vec<Peer>, StoreError>),
-    Put(MessageId, Result<Put, StoreError>),
+    /// A message was kept; and whether it was noted that it leaves.
+    Put(MessageId, bool, Result<Put, StoreError>),
     Left(MessageId, Result<bool, StoreError>),
     Ended(MessageId, Uri<'static>, OutgoingState, Result<bool, StoreError>),
     /// A message that is not ours to send, as it is now.
@@ -42,7 +43,7 @@ pub(super) enum Done {
     Page(Sequence, Result<Vec<(Sequence, Incoming)>, StoreError>),
     Acknowledged(Vec<Sequence>, Result<(), StoreError>),
     /// A receipt that is owed was kept, unless it was once before.
-    PutOwed(MessageId, Result<Option<Put>, StoreError>),
+    PutOwed(MessageId, bool, Result<Option<Put>, StoreError>),
     /// Messages for which a receipt is owed.
     Owed(Result<Vec<(Sequence, Incoming)>, StoreError>),
     Receipt(Ticket, Result<Option<Entry>, StoreError>),
@@ -88,6 +89,9 @@ pub(crate) struct Durable {
     pub(super) in_background: bool,
     /// Until when what is being done may go on before the files are let go.
     let_go_at: Option<Duration>,
+    /// What could not be read is asked for again with the next look.
+    claims_again: bool,
+    loads_again: bool,
     /// The store is damaged; when it is opened anew the next time.
     pub(super) mend_at: Option<Duration>,
 }
@@ -114,6 +118,8 @@ impl Durable {
             last_error: None,
             in_background: false,
             let_go_at: None,
+            claims_again: false,
+            loads_again: false,
             mend_at: None,
         })
     }
@@ -204,6 +210,12 @@ impl Durable {
             let every = if self.in_background { LOOK_IN_BACKGROUND } else { LOOK_EVERY };
             self.look_at = (self.uses.shared || !self.stuck.is_empty()).then_some(now + every);
             self.ask(|store| store.changed_elsewhere(), Done::Changed);
+            if std::mem::take(&mut self.claims_again) {
+                self.claim();
+            }
+            if std::mem::take(&mut self.loads_again) {
+                self.load();
+            }
             for id in &self.stuck {
                 self.leave(*id);
             }
@@ -241,16 +253,35 @@ impl Durable {
         }
     }
 
+    /// What could not be claimed is tried again.
+    pub(super) fn claim_again(&mut self) {
+        self.claims_again = true;
+        self.look_soon();
+    }
+
+    /// What could not be loaded is tried again.
+    pub(super) fn load_again(&mut self) {
+        self.loads_again = true;
+        self.look_soon();
+    }
+
+    fn look_soon(&mut self) {
+        self.look_at.get_or_insert(mono_now() + LOOK_EVERY);
+    }
+
     pub(super) fn put(&self, message: &StoredMessage) {
-        let (id, owner, kept) = (message.id, self.owner, to_store(message));
-        self.ask(move |store| store.put_outgoing(&kept, owner), move |put| Done::Put(id, put));
+        let (id, owner, kept, leaves) = (message.id, self.owner, to_store(message), message.leaves_soon);
+        self.ask(
+            move |store| store.put_outgoing(&kept, owner, leaves),
+            move |put| Done::Put(id, leaves, put),
+        );
     }
 
     pub(super) fn put_owed(&self, receipt: &StoredMessage, sequence: Sequence, kind: ReceiptKind) {
-        let (id, owner, kept) = (receipt.id, self.owner, to_store(receipt));
+        let (id, owner, kept, leaves) = (receipt.id, self.owner, to_store(receipt), receipt.leaves_soon);
         self.ask(
-            move |store| store.put_owed(sequence, kind, &kept, owner),
-            move |put| Done::PutOwed(id, put),
+            move |store| store.put_owed(sequence, kind, &kept, owner, leaves),
+            move |put| Done::PutOwed(id, leaves, put),
         );
     }
 
@@ -281,6 +312,6 @@ impl Durable {
     /// Later once more.
     pub(super) fn is_stuck(&mut self, id: MessageId) {
         self.stuck.insert(id);
-        self.look_at.get_or_insert(mono_now() + LOOK_EVERY);
+        self.look_soon();
     }
 }

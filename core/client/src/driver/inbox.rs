@@ -61,6 +61,11 @@ impl Inbox {
         page.into_iter().filter(|(sequence, _)| self.given.insert(*sequence)).collect()
     }
 
+    /// A page could not be read: it is asked for again.
+    pub fn page_failed(&mut self) {
+        self.loading = false;
+    }
+
     /// A message was stored; whether the app is given it now, or when it has read what is before.
     pub fn comes(&mut self, sequence: Sequence, has_room: bool) -> bool {
         if self.behind || !has_room {

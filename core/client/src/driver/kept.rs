@@ -96,6 +96,7 @@ pub(super) fn from_store(kept: &Outgoing, may_have_left: bool) -> Result<StoredM
         from_tag: kept.from_tag.clone(),
         date: kept.created_at,
         may_have_left,
+        leaves_soon: false,
         message,
     })
 }

@@ -98,9 +98,9 @@ impl Driver {
     }
 
     /// A receipt was kept, or not.
-    pub(super) fn put_owed(&mut self, id: MessageId, result: Result<Option<Put>, StoreError>) {
+    pub(super) fn put_owed(&mut self, id: MessageId, leaves: bool, result: Result<Option<Put>, StoreError>) {
         match result {
-            Ok(Some(Put::Ours(_))) => self.agent.message_stored(now(), id),
+            Ok(Some(Put::Ours(_))) => self.is_ours(id, leaves),
             Ok(Some(Put::Waits(_))) => self.durable.is_stuck(id),
             // It was sent before, or the message is gone.
             Ok(None) => self.forget_receipt(id),

@@ -188,12 +188,12 @@ impl Driver {
                     self.agent.remember_peer(&peer.address, facts);
                 }
             }
-            Done::Put(id, result) => {
+            Done::Put(id, leaves, result) => {
                 let taken = self.durable.takers.remove(&id);
                 let answer = match result {
                     Ok(put) => {
                         match put {
-                            Put::Ours(_) => self.agent.message_stored(now(), id),
+                            Put::Ours(_) => self.is_ours(id, leaves),
                             Put::Waits(_) => self.durable.is_stuck(id),
                         }
                         Ok(id)
@@ -242,18 +242,22 @@ impl Driver {
             }
             Done::Came(ticket, message, result) => self.kept(ticket, *message, result),
             Done::Page(after, result) => {
-                let page = self.noted(result).unwrap_or_default();
-                for (sequence, message) in self.durable.inbox.take_page(after, page) {
-                    self.hand_up(sequence, message);
+                if let Some(page) = self.noted(result) {
+                    for (sequence, message) in self.durable.inbox.take_page(after, page) {
+                        self.hand_up(sequence, message);
+                    }
+                    self.more();
+                } else {
+                    self.durable.inbox.page_failed();
+                    self.durable.load_again();
                 }
-                self.more();
             }
             Done::Acknowledged(sequences, result) => {
                 if self.noted(result).is_some() {
                     self.durable.inbox.acknowledged(&sequences);
                 }
             }
-            Done::PutOwed(id, result) => self.put_owed(id, result),
+            Done::PutOwed(id, leaves, result) => self.put_owed(id, leaves, result),
             Done::Owed(result) => self.owed(result),
             Done::Receipt(ticket, result) => self.receipt(ticket, result),
             Done::Changed(result) => {
@@ -313,7 +317,11 @@ impl Driver {
     }
 
     fn claimed(&mut self, result: Result<Vec<Pending>, StoreError>) {
-        let found = self.noted(result).unwrap_or_default();
+        let found = match result {
+            Ok(found) => found,
+            Err(error) => return self.not_claimed(error),
+        };
+        self.noted(Ok(()));
         self.durable.more_to_claim = found.len() >= MAX_PAGE;
         for Pending { message, state, .. } in found {
             if state == State::Sending && !self.agent.account().resends() && message.kind == Kind::Message {
@@ -335,6 +343,27 @@ impl Driver {
         for command in std::mem::take(&mut self.durable.early) {
             self.command(command);
         }
+    }
+
+    /// A message of ours is kept, perhaps with a note that it leaves.
+    pub(super) fn is_ours(&mut self, id: MessageId, leaves: bool) {
+        if leaves {
+            self.agent.message_may_leave(now(), id);
+        }
+        self.agent.message_stored(now(), id);
+    }
+
+    /// What earlier runs left is not known: until it is, nothing new may overtake it, and so nothing is taken.
+    fn not_claimed(&mut self, error: StoreError) {
+        self.durable.claim_again();
+        for command in std::mem::take(&mut self.durable.early) {
+            match command {
+                // Whoever asked may have gone.
+                Command::Send { taken, .. } => drop(taken.send(Err(SendError::Storage(error.clone())))),
+                other => self.command(other),
+            }
+        }
+        self.storage_failed(error);
     }
 
     fn restore(&mut self, message: &Outgoing, state: State) -> Result<(), StoreError> {

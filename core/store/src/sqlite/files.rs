@@ -69,6 +69,13 @@ fn close_to_others(_: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the file may be read only, by its rights or because its disk is.
+pub(super) fn is_read_only(path: &Path) -> bool {
+    open_private(path).is_err_and(|error| {
+        matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+    })
+}
+
 const MARK: &str = ".damaged";
 
 /// Notes that damage was met. If that fails it is met again.

@@ -124,12 +124,17 @@ impl SqliteStore {
         self.noticed(work(self.connection()?))
     }
 
-    /// Damage that is met is noted beside the file: whoever opens it next sets it aside, whatever a first look at it says.
+    /// Damage that is met is noted beside the file: whoever opens it next sets it aside, whatever a first look at it says. A
+    /// write that failed on a disk that may only be read is told as that.
     fn noticed<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::Damaged(_)) = &result {
-            files::mark_damaged(&self.path);
-        }
-        result
+        result.map_err(|error| match error {
+            StoreError::Damaged(_) => {
+                files::mark_damaged(&self.path);
+                error
+            }
+            StoreError::Disk(_) if files::is_read_only(&self.path) => StoreError::ReadOnly,
+            other => other,
+        })
     }
 
     /// Does the work as a whole or not at all: in a transaction, or as a part of the one that is open, which its failure
@@ -222,8 +227,9 @@ impl Store for SqliteStore {
         kind: ReceiptKind,
         receipt: &Outgoing,
         owner: Owner,
+        leaves: bool,
     ) -> Result<Option<Put>, StoreError> {
-        outbox::put(self, receipt, owner, |connection| inbox::take_duty(connection, sequence, kind))
+        outbox::put(self, receipt, owner, leaves, |connection| inbox::take_duty(connection, sequence, kind))
     }
 
     fn receipts_owed(
@@ -234,8 +240,8 @@ impl Store for SqliteStore {
         self.look(|connection| inbox::list(connection, "m.owes = 1", after, limit))
     }
 
-    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner) -> Result<Put, StoreError> {
-        let put = outbox::put(self, message, owner, |_| Ok(true))?;
+    fn put_outgoing(&mut self, message: &Outgoing, owner: Owner, leaves: bool) -> Result<Put, StoreError> {
+        let put = outbox::put(self, message, owner, leaves, |_| Ok(true))?;
         put.ok_or_else(|| StoreError::Failed("a message that is wanted was not kept".into()))
     }
 

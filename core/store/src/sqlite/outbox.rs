@@ -12,6 +12,7 @@ pub(super) fn put(
     store: &mut SqliteStore,
     message: &Outgoing,
     owner: Owner,
+    leaves: bool,
     is_wanted: impl FnOnce(&Connection) -> Result<bool, StoreError>,
 ) -> Result<Option<Put>, StoreError> {
     store.locks.hold(owner)?;
@@ -24,7 +25,7 @@ pub(super) fn put(
         Ok(usize::try_from(count).unwrap_or_default())
     })?;
     let put = store.whole(|connection| match is_wanted(connection)? {
-        true => insert(connection, store, message, owner).map(Some),
+        true => insert(connection, store, message, owner, leaves).map(Some),
         false => Ok(None),
     });
     if !matches!(put, Ok(Some(_))) {
@@ -38,6 +39,7 @@ fn insert(
     store: &SqliteStore,
     message: &Outgoing,
     owner: Owner,
+    leaves: bool,
 ) -> Result<Put, StoreError> {
     enter(connection, store, owner)?;
     let peer = row::peer(connection, &store.known, &peer_of(&message.to))?;
@@ -49,7 +51,7 @@ fn insert(
         )?
         .execute(params![
             peer,
-            row::QUEUED,
+            if ours && leaves { row::SENDING } else { row::QUEUED },
             i64::from(message.kind == Kind::Receipt),
             message.id,
             message.to,

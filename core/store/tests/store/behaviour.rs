@@ -112,7 +112,9 @@ fn a_full_inbox_refuses_and_keeps_what_it_has() {
 fn an_outgoing_message_keeps_all_that_a_second_attempt_needs_msg_15() {
     each(|store| {
         let message = Outgoing { wants: incoming("x", "").wants, ..outgoing("1", BOB, "hi") };
-        let Put::Ours(sequence) = store.put_outgoing(&message, ME).unwrap() else { panic!("not ours") };
+        let Put::Ours(sequence) = store.put_outgoing(&message, ME, false).unwrap() else {
+            panic!("not ours")
+        };
         assert!(store.set_state("1", ME, &State::Sending).unwrap());
         // Nobody else takes it while its owner lives, nor does the owner get it twice.
         assert!(ids(store, OTHER).is_empty() && ids(store, ME).is_empty());
@@ -127,12 +129,22 @@ fn an_outgoing_message_keeps_all_that_a_second_attempt_needs_msg_15() {
 }
 
 #[test]
+fn a_message_that_leaves_at_once_is_noted_so_unless_another_is_at_its_recipient() {
+    each(|store| {
+        assert!(matches!(store.put_outgoing(&outgoing("1", BOB, "hi"), ME, true), Ok(Put::Ours(_))));
+        assert_eq!(state(store, "1"), Some(State::Sending));
+        assert!(matches!(store.put_outgoing(&outgoing("2", BOB, "ho"), OTHER, true), Ok(Put::Waits(_))));
+        assert_eq!(state(store, "2"), Some(State::Queued));
+    });
+}
+
+#[test]
 fn an_identifier_is_kept_once() {
     each(|store| {
-        let first = store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
-        assert_eq!(store.put_outgoing(&outgoing("1", BOB, "again"), ME).unwrap(), first);
+        let first = store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
+        assert_eq!(store.put_outgoing(&outgoing("1", BOB, "again"), ME, false).unwrap(), first);
         let Put::Ours(sequence) = first else { panic!("not ours") };
-        assert_eq!(store.put_outgoing(&outgoing("1", BOB, "hi"), OTHER), Ok(Put::Waits(sequence)));
+        assert_eq!(store.put_outgoing(&outgoing("1", BOB, "hi"), OTHER, false), Ok(Put::Waits(sequence)));
         assert_eq!(texts(&store.history(BOB, None, 10).unwrap()), ["hi"]);
     });
 }
@@ -140,11 +152,11 @@ fn an_identifier_is_kept_once() {
 #[test]
 fn one_owner_at_a_time_works_for_a_recipient_msg_03() {
     each(|store| {
-        assert!(matches!(store.put_outgoing(&outgoing("1", BOB, "hi"), ME), Ok(Put::Ours(_))));
+        assert!(matches!(store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false), Ok(Put::Ours(_))));
         // However the recipient's address is written.
         let to = "sips:bob@EXAMPLE.test:5061;transport=tls";
-        assert!(matches!(store.put_outgoing(&outgoing("2", to, "there"), OTHER), Ok(Put::Waits(_))));
-        assert!(matches!(store.put_outgoing(&outgoing("3", ALICE, "hi"), OTHER), Ok(Put::Ours(_))));
+        assert!(matches!(store.put_outgoing(&outgoing("2", to, "there"), OTHER, false), Ok(Put::Waits(_))));
+        assert!(matches!(store.put_outgoing(&outgoing("3", ALICE, "hi"), OTHER, false), Ok(Put::Ours(_))));
         assert!(ids(store, OTHER).is_empty());
         store.set_state("1", ME, &State::Accepted { status: 200 }).unwrap();
         assert_eq!(ids(store, OTHER), ["2"]);
@@ -155,7 +167,7 @@ fn one_owner_at_a_time_works_for_a_recipient_msg_03() {
 fn what_is_free_is_taken_over_in_order() {
     each(|store| {
         for (id, to) in [("1", BOB), ("2", ALICE), ("3", BOB)] {
-            store.put_outgoing(&outgoing(id, to, "hi"), ME).unwrap();
+            store.put_outgoing(&outgoing(id, to, "hi"), ME, false).unwrap();
         }
         store.release(ME).unwrap();
         assert_eq!(ids(store, OTHER), ["1", "2", "3"]);
@@ -166,7 +178,7 @@ fn what_is_free_is_taken_over_in_order() {
 #[test]
 fn a_state_is_set_by_its_owner_alone() {
     each(|store| {
-        store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+        store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
         assert!(!store.set_state("1", OTHER, &State::Sending).unwrap());
         assert!(!store.set_state("none", ME, &State::Sending).unwrap());
         assert_eq!(state(store, "1"), Some(State::Queued));
@@ -185,7 +197,7 @@ fn a_state_is_set_by_its_owner_alone() {
 #[test]
 fn a_message_that_failed_can_be_sent_again_as_the_same() {
     each(|store| {
-        store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+        store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
         store.set_state("1", ME, &State::Failed { status: Some(480), why: "away".into() }).unwrap();
         assert!(ids(store, ME).is_empty());
         assert!(store.set_state("1", OTHER, &State::Queued).unwrap());
@@ -199,11 +211,11 @@ fn a_message_that_failed_can_be_sent_again_as_the_same() {
 fn a_full_outbox_refuses() {
     on_each(&Limits { outbox: 2, ..Limits::default() }, |store| {
         for id in ["1", "2"] {
-            store.put_outgoing(&outgoing(id, BOB, "hi"), ME).unwrap();
+            store.put_outgoing(&outgoing(id, BOB, "hi"), ME, false).unwrap();
         }
-        assert_eq!(store.put_outgoing(&outgoing("3", BOB, "hi"), ME), Err(StoreError::Full(2)));
+        assert_eq!(store.put_outgoing(&outgoing("3", BOB, "hi"), ME, false), Err(StoreError::Full(2)));
         store.set_state("1", ME, &State::Accepted { status: 200 }).unwrap();
-        store.put_outgoing(&outgoing("3", BOB, "hi"), ME).unwrap();
+        store.put_outgoing(&outgoing("3", BOB, "hi"), ME, false).unwrap();
     });
 }
 
@@ -211,7 +223,7 @@ fn a_full_outbox_refuses() {
 fn a_receipt_is_sent_and_forgotten() {
     each(|store| {
         let receipt = Outgoing { kind: Kind::Receipt, ..outgoing("1", BOB, "seen") };
-        store.put_outgoing(&receipt, ME).unwrap();
+        store.put_outgoing(&receipt, ME, false).unwrap();
         assert!(store.history(BOB, None, 10).unwrap().is_empty());
         assert!(store.conversations(None, 10).unwrap().is_empty());
         assert!(store.search("seen", None, None, 10).unwrap().is_empty());
@@ -229,7 +241,8 @@ fn a_receipt_is_kept_once_and_only_if_asked_for_imdn_04() {
         let first = new(store.put_incoming(&incoming("a", "one")));
         let plain = Incoming { wants: None, owes_receipt: false, ..incoming("b", "two") };
         let second = new(store.put_incoming(&plain));
-        let mut put = |sequence, kind, id: &str| store.put_owed(sequence, kind, &receipt(id), ME).unwrap();
+        let mut put =
+            |sequence, kind, id: &str| store.put_owed(sequence, kind, &receipt(id), ME, false).unwrap();
         assert!(matches!(put(first, ReceiptKind::Delivered, "1"), Some(Put::Ours(_))));
         assert_eq!(put(first, ReceiptKind::Delivered, "2"), None);
         assert_eq!(put(first, ReceiptKind::Displayed, "3"), None);
@@ -254,13 +267,13 @@ fn a_receipt_is_owed_until_it_is_kept() {
         store.acknowledge(&[first, second]).unwrap();
         assert_eq!(owes(store), [first, second]);
         assert_eq!(store.receipts_owed(first, 10).unwrap()[0].0, second);
-        store.put_owed(first, ReceiptKind::Delivered, &receipt("1"), ME).unwrap();
+        store.put_owed(first, ReceiptKind::Delivered, &receipt("1"), ME, false).unwrap();
         assert_eq!(owes(store), [second]);
         // What cannot be kept is owed still.
-        let full = store.put_owed(second, ReceiptKind::Delivered, &receipt("2"), ME);
+        let full = store.put_owed(second, ReceiptKind::Delivered, &receipt("2"), ME, false);
         assert_eq!((full, owes(store)), (Err(StoreError::Full(1)), vec![second]));
         store.set_state("1", ME, &State::Accepted { status: 200 }).unwrap();
-        assert!(store.put_owed(second, ReceiptKind::Delivered, &receipt("2"), ME).unwrap().is_some());
+        assert!(store.put_owed(second, ReceiptKind::Delivered, &receipt("2"), ME, false).unwrap().is_some());
         assert!(owes(store).is_empty());
     });
 }
@@ -268,7 +281,7 @@ fn a_receipt_is_owed_until_it_is_kept() {
 #[test]
 fn receipts_tell_when_a_message_was_delivered_and_displayed_imdn_08() {
     each(|store| {
-        store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+        store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
         let receipt = |kind, at| Receipt {
             message_id: "1".into(),
             from: "sip:bob@example.test;transport=tls".into(),
@@ -292,7 +305,7 @@ fn receipts_tell_when_a_message_was_delivered_and_displayed_imdn_08() {
 #[test]
 fn a_negative_receipt_makes_an_accepted_message_a_failed_one() {
     each(|store| {
-        store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+        store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
         store.set_state("1", ME, &State::Accepted { status: 202 }).unwrap();
         let receipt = Receipt { message_id: "1".into(), from: BOB.into(), kind: ReceiptKind::Failed, at: 30 };
         store.put_receipt(&receipt).unwrap().unwrap();
@@ -305,9 +318,9 @@ fn a_conversation_has_both_directions_and_is_read_backwards_page_by_page() {
     each(|store| {
         for n in 0..5 {
             new(store.put_incoming(&incoming(&n.to_string(), &format!("from {n}"))));
-            store.put_outgoing(&outgoing(&n.to_string(), ALICE, &format!("to {n}")), ME).unwrap();
+            store.put_outgoing(&outgoing(&n.to_string(), ALICE, &format!("to {n}")), ME, false).unwrap();
         }
-        store.put_outgoing(&outgoing("9", BOB, "elsewhere"), ME).unwrap();
+        store.put_outgoing(&outgoing("9", BOB, "elsewhere"), ME, false).unwrap();
         let first = store.history(ALICE, None, 3).unwrap();
         assert_eq!(texts(&first), ["to 4", "from 4", "to 3"]);
         assert!(first.iter().all(|entry| entry.peer == ALICE));
@@ -324,7 +337,7 @@ fn conversations_come_newest_first_and_count_what_is_unread() {
         new(store.put_incoming(&from("1", "sip:carol@example.test")));
         let second = new(store.put_incoming(&from("2", ALICE)));
         new(store.put_incoming(&from("3", "sip:alice@example.test:5061")));
-        store.put_outgoing(&outgoing("4", "sip:carol@example.test", "yes"), ME).unwrap();
+        store.put_outgoing(&outgoing("4", "sip:carol@example.test", "yes"), ME, false).unwrap();
         let list = |store: &mut dyn Store| -> Vec<(String, u32)> {
             store.conversations(None, 10).unwrap().into_iter().map(|c| (c.peer, c.unread)).collect()
         };
@@ -356,7 +369,7 @@ fn words_are_found_by_their_beginning_in_any_case_and_charset() {
             ..incoming("2", "")
         };
         new(store.put_incoming(&latin));
-        store.put_outgoing(&outgoing("3", ALICE, "我今天有空"), ME).unwrap();
+        store.put_outgoing(&outgoing("3", ALICE, "我今天有空"), ME, false).unwrap();
         let binary = Incoming { content_type: "application/octet-stream".into(), ..incoming("4", "cafe") };
         new(store.put_incoming(&binary));
         let mut count = |words: &str, peer| store.search(words, peer, None, 10).unwrap().len();
@@ -394,7 +407,7 @@ fn what_is_deleted_is_neither_listed_nor_found() {
     each(|store| {
         let one = new(store.put_incoming(&incoming("1", "first word")));
         new(store.put_incoming(&incoming("2", "second word")));
-        store.put_outgoing(&outgoing("3", ALICE, "third word"), ME).unwrap();
+        store.put_outgoing(&outgoing("3", ALICE, "third word"), ME, false).unwrap();
         assert!(store.delete_message(one).unwrap());
         assert!(!store.delete_message(one).unwrap());
         assert_eq!(texts(&store.search("word", None, None, 10).unwrap()), ["third word", "second word"]);
@@ -430,7 +443,7 @@ fn retention_deletes_what_is_done_and_old_and_nothing_else() {
         let young = new(store.put_incoming(&at("young", 50)));
         new(store.put_incoming(&at("unread", 0)));
         store.acknowledge(&[old, young]).unwrap();
-        store.put_outgoing(&Outgoing { created_at: 0, ..outgoing("1", ALICE, "unsent") }, ME).unwrap();
+        store.put_outgoing(&Outgoing { created_at: 0, ..outgoing("1", ALICE, "unsent") }, ME, false).unwrap();
         assert_eq!(store.tidy(120).unwrap(), 1);
         assert_eq!(texts(&store.history(ALICE, None, 10).unwrap()), ["unsent", "unread", "young"]);
     });
@@ -465,7 +478,7 @@ fn what_is_known_of_a_peer_replaces_what_was_known() {
 fn a_suspended_store_does_nothing_and_goes_on_where_it_was() {
     each(|store| {
         new(store.put_incoming(&incoming("1", "hi")));
-        store.put_outgoing(&outgoing("1", ALICE, "sent"), ME).unwrap();
+        store.put_outgoing(&outgoing("1", ALICE, "sent"), ME, false).unwrap();
         store.set_state("1", ME, &State::Sending).unwrap();
         store.suspend().unwrap();
         assert_eq!(store.put_incoming(&incoming("2", "ho")), Err(StoreError::Suspended));

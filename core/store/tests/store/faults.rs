@@ -77,7 +77,7 @@ fn what_is_no_database_is_set_aside_and_kept() {
     let recovered = opened.recovered.unwrap();
     assert_eq!((recovered.messages, recovered.complete), (0, false));
     assert!(fs::read_to_string(recovered.set_aside).unwrap().starts_with("not a database"));
-    assert!(store.put_outgoing(&outgoing("1", ALICE, "hi"), ME).is_ok());
+    assert!(store.put_outgoing(&outgoing("1", ALICE, "hi"), ME, false).is_ok());
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn a_group_is_seen_by_others_as_a_whole() {
     store
         .group(&mut |store| {
             store.put_incoming(&incoming("1", "one")).unwrap();
-            store.put_outgoing(&outgoing("2", ALICE, "two"), ME).unwrap();
+            store.put_outgoing(&outgoing("2", ALICE, "two"), ME, false).unwrap();
             store.set_state("2", ME, &State::Sending).unwrap();
             assert!(other.history(ALICE, None, 10).unwrap().is_empty());
         })
@@ -33,7 +33,7 @@ fn a_call_that_fails_leaves_the_others_of_its_group() {
         .group(&mut |store| {
             store.put_incoming(&incoming("1", "one")).unwrap();
             assert_eq!(store.put_incoming(&incoming("2", "two")), Err(StoreError::Full(1)));
-            store.put_outgoing(&outgoing("3", ALICE, "three"), ME).unwrap();
+            store.put_outgoing(&outgoing("3", ALICE, "three"), ME, false).unwrap();
         })
         .unwrap();
     assert_eq!(store.history(ALICE, None, 10).unwrap().len(), 2);

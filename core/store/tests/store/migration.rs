@@ -65,7 +65,7 @@ fn a_later_version_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let (mut store, _) = SqliteStore::open(&path, Limits::default()).unwrap();
-    store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+    store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
     drop(store);
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     let error = SqliteStore::open(&path, Limits::default()).unwrap_err();
@@ -81,7 +81,7 @@ fn what_is_stored_is_there_again_after_closing() {
     let path = folder.path().join("store.db");
     let (mut store, opened) = SqliteStore::open(&path, Limits::default()).unwrap();
     assert_eq!(opened, aldis_store::Opened::default());
-    store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+    store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
     store.set_state("1", ME, &State::Accepted { status: 200 }).unwrap();
     drop(store);
     let (mut store, opened) = SqliteStore::open(&path, Limits::default()).unwrap();

@@ -12,7 +12,7 @@ fn open(folder: &Path) -> SqliteStore {
 fn what_a_process_left_that_is_gone_is_taken_over_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (mut app, mut other) = (open(folder.path()), open(folder.path()));
-    app.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+    app.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
     app.set_state("1", ME, &State::Sending).unwrap();
     assert!(other.claim(OTHER, 10).unwrap().is_empty());
     // As a crash would: nothing is released.
@@ -25,8 +25,8 @@ fn what_a_process_left_that_is_gone_is_taken_over_at_once() {
 fn a_message_for_a_recipient_that_another_process_is_at_waits_msg_03() {
     let folder = tempfile::tempdir().unwrap();
     let (mut app, mut extension) = (open(folder.path()), open(folder.path()));
-    app.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
-    assert!(matches!(extension.put_outgoing(&outgoing("2", BOB, "ho"), OTHER), Ok(Put::Waits(_))));
+    app.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
+    assert!(matches!(extension.put_outgoing(&outgoing("2", BOB, "ho"), OTHER, false), Ok(Put::Waits(_))));
     assert!(!extension.set_state("2", OTHER, &State::Sending).unwrap());
     app.set_state("1", ME, &State::Accepted { status: 200 }).unwrap();
     assert!(extension.set_state("2", OTHER, &State::Sending).unwrap());
@@ -36,9 +36,9 @@ fn a_message_for_a_recipient_that_another_process_is_at_waits_msg_03() {
 fn a_suspended_process_keeps_what_may_be_on_its_way_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let (mut app, mut extension) = (open(folder.path()), open(folder.path()));
-    app.put_outgoing(&outgoing("1", BOB, "under way"), ME).unwrap();
+    app.put_outgoing(&outgoing("1", BOB, "under way"), ME, false).unwrap();
     app.set_state("1", ME, &State::Sending).unwrap();
-    app.put_outgoing(&outgoing("2", ALICE, "queued"), ME).unwrap();
+    app.put_outgoing(&outgoing("2", ALICE, "queued"), ME, false).unwrap();
     app.suspend().unwrap();
     let taken: Vec<String> =
         extension.claim(OTHER, 10).unwrap().into_iter().map(|pending| pending.message.id).collect();
@@ -67,7 +67,7 @@ fn the_files_are_their_owner_s_alone() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("made").join("for it");
     let mut store = open(&inner);
-    store.put_outgoing(&outgoing("1", BOB, "hi"), ME).unwrap();
+    store.put_outgoing(&outgoing("1", BOB, "hi"), ME, false).unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&inner), 0o700);
     for file in std::fs::read_dir(&inner).unwrap() {
