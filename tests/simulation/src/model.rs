@@ -482,8 +482,9 @@ impl Wire {
         Ok(tokens)
     }
 
-    /// A client was given this response.
-    pub fn answered(&mut self, now: Duration, conn: usize, message: &Message) -> Answered {
+    /// A client was given this response. `current` is whether the connection is its flow's newest: nobody waits any more for the
+    /// answer to a REGISTER over an older one.
+    pub fn answered(&mut self, now: Duration, conn: usize, current: bool, message: &Message) -> Answered {
         let (Ok(via), Ok(cseq)) = (message.via(), message.cseq()) else { return Answered::Nothing };
         let Some(status) = message.status().filter(|status| !status.is_provisional()) else {
             return Answered::Nothing;
@@ -493,7 +494,9 @@ impl Wire {
             Method::Register => match self.registering.get(&conn) {
                 Some(pending) if pending.branch == branch => {
                     let removal = pending.removal;
-                    if let Some(Pending { tokens, .. }) = self.registering.remove(&conn) {
+                    if let Some(Pending { tokens, .. }) = self.registering.remove(&conn)
+                        && current
+                    {
                         self.tokens_answered(status, tokens);
                     }
                     if !removal {

@@ -35,7 +35,9 @@ impl World {
     }
 
     pub(super) fn act(&mut self, action: Action) -> Checked {
-        if self.healed && !matches!(action, Action::Start { .. } | Action::Token { .. }) {
+        if self.healed
+            && !matches!(action, Action::Start { .. } | Action::Token { .. } | Action::Register { .. })
+        {
             return Ok(());
         }
         let now = self.now;

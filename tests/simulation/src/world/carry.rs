@@ -155,9 +155,11 @@ impl World {
     fn read_down(&mut self, conn: usize, message: &Message) {
         let (now, misbehaving) = (self.now, self.misbehaving);
         let (index, slot) = (self.conns[conn].phone, self.conns[conn].slot);
+        let flow = self.conns[conn].flow;
         let phone = &mut self.phones[index];
         if message.is_response() {
-            match phone.wire.answered(now, conn, message) {
+            let current = phone.tried.get(&slot) == Some(&flow);
+            match phone.wire.answered(now, conn, current, message) {
                 Answered::Register { status: 200..=299, removal } => {
                     let instance = format!("<urn:uuid:{}>", phone.instance);
                     let own = |contact: &Contact<'_>| {

@@ -331,6 +331,14 @@ impl World {
             RegistrationChange::Failed { why, retry_in: None, .. } => {
                 phone.stopped = true;
                 phone.stopped_by_credentials = why.is_credentials();
+                // An answer from before may come after all is well: then the user tries again.
+                if self.healed {
+                    self.later(
+                        now + Duration::from_secs(1),
+                        Happening::Do(Action::Register { phone: index }),
+                    );
+                }
+                let phone = &mut self.phones[index];
                 let lacks_token = self.scenario.tokens && phone.token_given != Some(phone.token);
                 if !phone.may_stop && phone.typed == phone.version && !(lacks_token && why.is_credentials()) {
                     return broken("REG-21", format!("gave up for no reason: {why}"));
