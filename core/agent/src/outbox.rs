@@ -88,8 +88,13 @@ impl Outbox {
     }
 
     /// How many messages wait, are under way, or were taken back under way and are not answered.
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.items.len() + self.withdrawn.len()
+    }
+
+    /// How many more messages it takes.
+    pub fn room(&self) -> usize {
+        MAX_MESSAGES.saturating_sub(self.count())
     }
 
     pub fn to(&self, id: &MessageId) -> Option<&Uri<'static>> {

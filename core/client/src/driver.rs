@@ -175,6 +175,7 @@ impl Driver {
                 Wake::Time => {}
             }
             self.end_if_told();
+            self.durable.room = self.agent.room();
             self.durable.look();
             if self.receipts.again_at.is_some_and(|at| at <= mono_now()) {
                 self.load_owed(Sequence(0));

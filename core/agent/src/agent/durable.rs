@@ -38,6 +38,17 @@ impl Agent {
         Ok(())
     }
 
+    /// How many more messages are taken; then [`SendRefused::QueueFull`](crate::SendRefused) and
+    /// [`RestoreRefused::QueueFull`].
+    pub fn room(&self) -> usize {
+        self.outbox.room()
+    }
+
+    /// How many it has: they wait, or are under way.
+    pub fn held(&self) -> usize {
+        self.outbox.count()
+    }
+
     /// What [`Event::MessageLeaving`] asked: it is noted that bytes of the message may leave, and they may.
     pub fn message_may_leave(&mut self, now: Now, id: MessageId) {
         if self.outbox.may_leave(&id) {

@@ -30,7 +30,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the store's thread has done.
 pub(super) enum Done {
-    Claimed(Result<Vec<Pending>, StoreError>),
+    /// Of so many at most.
+    Claimed(usize, Result<Vec<Pending>, StoreError>),
     Peers(Result<Vec<Peer>, StoreError>),
     /// A message was kept; and whether it was noted that it leaves.
     Put(MessageId, bool, Result<Put, StoreError>),
@@ -80,6 +81,9 @@ pub(crate) struct Durable {
     pub(super) takers: BTreeMap<MessageId, oneshot::Sender<Result<MessageId, SendError>>>,
     /// Another process works for their recipients, or the store did not note that they leave.
     pub(super) stuck: BTreeSet<MessageId>,
+    /// How many messages the agent takes.
+    pub(super) room: usize,
+    /// The store has more messages of earlier runs than the agent takes: they come first, and nothing new is taken.
     pub(super) more_to_claim: bool,
     pub(super) inbox: Inbox,
     pub(super) look_at: Option<Duration>,
@@ -111,6 +115,7 @@ impl Durable {
             early: Vec::new(),
             takers: BTreeMap::new(),
             stuck: BTreeSet::new(),
+            room: MAX_PAGE,
             more_to_claim: false,
             inbox: Inbox::default(),
             look_at: None,
@@ -220,6 +225,9 @@ impl Durable {
                 self.leave(*id);
             }
         }
+        if self.more_to_claim && self.room >= MAX_PAGE {
+            self.claim();
+        }
         if self.let_go_at.is_some_and(|at| at <= now) {
             // Once more, if it is something else by then.
             self.let_go_at = Some(now + LET_GO_WITHIN);
@@ -238,11 +246,14 @@ impl Durable {
 
     pub(super) fn claim(&mut self) {
         let owner = self.owner;
-        let limit = if self.uses.sends_only { 0 } else { MAX_PAGE };
-        self.ask(
-            move |store| if limit == 0 { Ok(Vec::new()) } else { store.claim(owner, limit) },
-            Done::Claimed,
-        );
+        if self.uses.sends_only {
+            return self.ask(|_| Ok(Vec::new()), |found| Done::Claimed(1, found));
+        }
+        let limit = self.room.min(MAX_PAGE);
+        self.more_to_claim = limit == 0;
+        if limit > 0 {
+            self.ask(move |store| store.claim(owner, limit), move |found| Done::Claimed(limit, found));
+        }
     }
 
     pub(super) fn load(&mut self) {

@@ -82,6 +82,11 @@ impl Driver {
         if !self.durable.ready && !self.agent.is_finished() {
             return self.durable.early.push(Command::Send { message, taken, done });
         }
+        if self.durable.more_to_claim {
+            // Whoever asked may have gone.
+            let _ = taken.send(Err(SendRefused::QueueFull(self.agent.held()).into()));
+            return;
+        }
         match self.agent.send_message(now(), *message) {
             Ok(id) => {
                 self.waiting.insert(id, done);
@@ -175,7 +180,7 @@ impl Driver {
     /// The store has done something.
     pub(super) fn stored(&mut self, done: Done) {
         match done {
-            Done::Claimed(result) => self.claimed(result),
+            Done::Claimed(limit, result) => self.claimed(limit, result),
             Done::Peers(result) => {
                 for peer in self.noted(result).unwrap_or_default() {
                     let refuses = |kind: &str| peer.refuses.iter().any(|refused| refused == kind);
@@ -227,10 +232,6 @@ impl Driver {
             Done::Ended(id, to, state, result) => {
                 self.noted(result);
                 self.end(id, to, state);
-                if self.durable.more_to_claim {
-                    self.durable.more_to_claim = false;
-                    self.durable.claim();
-                }
             }
             Done::Again(id, result, reply) => {
                 let restored = result.and_then(|message| match message {
@@ -316,13 +317,13 @@ impl Driver {
         self.events.push(Event::Outgoing { id, to, state });
     }
 
-    fn claimed(&mut self, result: Result<Vec<Pending>, StoreError>) {
+    fn claimed(&mut self, limit: usize, result: Result<Vec<Pending>, StoreError>) {
         let found = match result {
             Ok(found) => found,
             Err(error) => return self.not_claimed(error),
         };
         self.noted(Ok(()));
-        self.durable.more_to_claim = found.len() >= MAX_PAGE;
+        let are_all = found.len() < limit;
         for Pending { message, state, .. } in found {
             if state == State::Sending && !self.agent.account().resends() && message.kind == Kind::Message {
                 // Whether it arrived nobody knows, and it is not to be sent twice (MSG-16).
@@ -336,6 +337,14 @@ impl Driver {
             } else if let Err(error) = self.restore(&message, state) {
                 tracing::warn!(%error, "a stored message cannot be sent");
             }
+        }
+        self.durable.room = self.agent.room();
+        if !are_all {
+            // All of them come before what is new.
+            self.durable.claim();
+        }
+        if !are_all && !self.durable.more_to_claim {
+            return;
         }
         if !std::mem::replace(&mut self.durable.ready, true) {
             self.load_owed(Sequence(0));
