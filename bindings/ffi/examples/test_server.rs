@@ -27,6 +27,16 @@ async fn main() {
     )
     .await
     .expect("a registrar");
+    // One with what not every registrar has: push, subscriptions, two places to reach it.
+    let generous = Registrar::start(
+        Options::new(DOMAIN)
+            .user("alice", "wonderland")
+            .push(&["apns", "fcm"], Some(120))
+            .subscriptions(true)
+            .edges(2),
+    )
+    .await
+    .expect("a registrar");
     let impostor = Impostor::start(registrar.issue(Template::server("other.test")).expect("a certificate"))
         .await
         .expect("an impostor");
@@ -36,6 +46,9 @@ async fn main() {
 
     println!("domain {DOMAIN}");
     println!("registrar {}", registrar.address());
+    println!("generous {}", generous.address());
+    println!("generous-second {}", generous.addresses().get(1).expect("two edges"));
+    println!("generous-root {}", line(generous.root_pem().expect("a CA of its own")));
     println!("impostor {}", impostor.address());
     println!("vault {}", vault.address);
     println!("closed {closed}");
@@ -54,8 +67,13 @@ async fn main() {
         }
     });
     while let Some(line) = asked.recv().await {
+        // generous COMMAND…: to that one
+        let (registrar, line) = match line.strip_prefix("generous ") {
+            Some(rest) => (&generous, rest),
+            None => (&registrar, line.as_str()),
+        };
         let words: Vec<&str> = line.split(' ').collect();
-        println!("{}", answer(&words, &registrar, &impostor, &vault).await);
+        println!("{}", answer(&words, registrar, &impostor, &vault).await);
     }
 }
 
@@ -66,11 +84,13 @@ fn line(text: &str) -> String {
 /// Does what a line asks for.
 async fn answer(words: &[&str], registrar: &Registrar, impostor: &Impostor, vault: &Vault) -> String {
     match words {
-        // fault REQUESTS STATUS [RETRY-AFTER]
+        // fault REQUESTS STATUS [RETRY-AFTER | accept TYPE]
         ["fault", requests, status, rest @ ..] => {
             let mut fault = Fault::answer(requests_of(requests), status.parse().expect("a status"));
-            if let [seconds] = rest {
-                fault = fault.retry_after(seconds.parse().expect("seconds"));
+            match rest {
+                ["accept", media_type] => fault = fault.header("Accept", *media_type),
+                [seconds] => fault = fault.retry_after(seconds.parse().expect("seconds")),
+                _ => {}
             }
             registrar.set_fault(fault, Times::Always);
         }
@@ -91,6 +111,19 @@ async fn answer(words: &[&str], registrar: &Registrar, impostor: &Impostor, vaul
             let body = format!("Messages-Waiting: yes\r\nVoice-Message: {count}/0\r\n");
             let notify = Outgoing::new("NOTIFY").header("Event", "message-summary");
             registrar.send_request(user, &notify.body("application/simple-message-summary", body));
+        }
+        // receipt USER FROM ID STATUS: what FROM's device says of that message
+        ["receipt", user, from, id, status] => {
+            let body = format!(
+                "<?xml version=\"1.0\"?><imdn xmlns=\"urn:ietf:params:xml:ns:imdn\"><message-id>{id}</message-id>\
+                 <delivery-notification><status><{status}/></status></delivery-notification></imdn>"
+            );
+            let message = Outgoing::new("MESSAGE").from(format!("sip:{from}@{DOMAIN}"));
+            registrar.send_request(user, &message.body("message/imdn+xml", body));
+        }
+        // summary USER COUNT: what subscribers are told from now on
+        ["summary", user, count] => {
+            registrar.set_summary(user, format!("Messages-Waiting: yes\r\nVoice-Message: {count}/0\r\n"));
         }
         ["bindings", user] => return format!("{}", registrar.bindings(user).len()),
         ["impostor-bytes"] => return format!("{}", impostor.application_bytes()),

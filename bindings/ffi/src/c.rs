@@ -3,9 +3,13 @@
 // Each function says what its pointers must be; nothing else here is unsafe.
 #![allow(unsafe_code)]
 
-use crate::{OutgoingState, Phone, PhoneConfig, RegisterError, SendError, TrustConfig};
+mod event;
+mod history;
+
+use crate::{IncomingMessage, OutgoingState, Phone, PhoneConfig, RegisterError, SendError, TrustConfig};
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +40,8 @@ pub enum AldisResult {
     ShutDown = 9,
     /// A bug of the library's own.
     Bug = 10,
+    /// The message store failed.
+    Storage = 11,
 }
 
 /// A phone.
@@ -50,7 +56,24 @@ pub struct AldisMessage {
     from: CString,
     content_type: CString,
     text: Option<CString>,
-    body: Vec<u8>,
+    incoming: IncomingMessage,
+}
+
+/// What a phone starts from. Zeroed, it is as by default; a text that is NULL is not given.
+#[repr(C)]
+pub struct AldisConfig {
+    /// `sip:alice@example.test`. The one that has to be given.
+    pub address_of_record: *const c_char,
+    /// The password.
+    pub password: *const c_char,
+    /// `host:port` to connect to instead of asking DNS.
+    pub address: *const c_char,
+    /// Roots in PEM to trust beside the public ones.
+    pub additional_roots: *const c_char,
+    /// A file in which messages outlive the program: with it a message that was taken is sent after a restart too.
+    pub store_file: *const c_char,
+    /// Whether senders who ask for it are told that their message was shown: only with the user's consent.
+    pub send_display_receipts: bool,
 }
 
 /// Reads a C string; `None` for NULL and for what is no UTF-8.
@@ -68,6 +91,10 @@ unsafe fn read(text: *const c_char) -> Option<String> {
 fn to_c(text: String) -> CString {
     // A zero byte would end the text early: better to lose it than what follows.
     CString::new(text.replace('\0', "")).unwrap_or_default()
+}
+
+fn text_of(text: Option<&CStr>) -> *const c_char {
+    text.map_or(ptr::null(), CStr::as_ptr)
 }
 
 /// Leaves `explanation` where the caller wants it.
@@ -88,42 +115,59 @@ fn guarded<T>(otherwise: T, call: impl FnOnce() -> T) -> T {
 
 /// Waits for `call` as long as the caller wants; `None` after that. A negative time is forever.
 fn wait<T>(milliseconds: i64, future: impl Future<Output = T>) -> Option<T> {
-    let runtime = crate::runtime::handle().ok()?;
-    match u64::try_from(milliseconds) {
-        Err(_) => Some(runtime.block_on(future)),
-        Ok(milliseconds) => runtime
-            .block_on(async { tokio::time::timeout(Duration::from_millis(milliseconds), future).await.ok() }),
-    }
+    let mut result = None;
+    block_on(milliseconds, pin!(async { result = Some(future.await) }));
+    result
 }
 
-/// Starts a phone for `address_of_record` (`sip:alice@example.test`).
-///
-/// `password` may be NULL. `address` is `host:port` to connect to instead of asking DNS, or NULL. `additional_roots` is PEM
-/// to trust beside the public roots, or NULL. Where `phone` points is set to the phone, to be freed by `aldis_phone_free`;
-/// on failure `explanation`, if not NULL, is set to a text to be freed by `aldis_text_free`.
+/// One for all calls: a runtime's waiting is large, and would be there for each of them.
+fn block_on(milliseconds: i64, future: Pin<&mut dyn Future<Output = ()>>) {
+    let Ok(runtime) = crate::runtime::handle() else { return };
+    runtime.block_on(async {
+        match u64::try_from(milliseconds) {
+            Err(_) => future.await,
+            Ok(milliseconds) => {
+                // Whoever waits sees that there is no result.
+                let _ = tokio::time::timeout(Duration::from_millis(milliseconds), future).await;
+            }
+        }
+    });
+}
+
+/// Starts a phone. Where `phone` points is set to it, to be freed by `aldis_phone_free`; on failure `explanation`, if not
+/// NULL, is set to a text to be freed by `aldis_text_free`.
 ///
 /// # Safety
-/// Texts are NULL or end with a zero byte; `phone` and `explanation` are NULL or may be written to.
+/// `config` is NULL or points to one whose texts are NULL or end with a zero byte; `phone` and `explanation` are NULL or may be
+/// written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn aldis_phone_start(
-    address_of_record: *const c_char,
-    password: *const c_char,
-    address: *const c_char,
-    additional_roots: *const c_char,
+    config: *const AldisConfig,
     phone: *mut *mut AldisPhone,
     explanation: *mut *mut c_char,
 ) -> AldisResult {
     // SAFETY: as the caller promises.
-    let (address_of_record, password, address, additional_roots) =
-        unsafe { (read(address_of_record), read(password), read(address), read(additional_roots)) };
-    let Some(address_of_record) = address_of_record else { return AldisResult::Argument };
-    if phone.is_null() {
+    let Some(given) = (unsafe { config.as_ref() }).filter(|_| !phone.is_null()) else {
+        return AldisResult::Argument;
+    };
+    let texts =
+        [given.address_of_record, given.password, given.address, given.additional_roots, given.store_file];
+    // SAFETY: as the caller promises.
+    let read = texts.map(|text| (text.is_null(), unsafe { read(text) }));
+    if read.iter().any(|(is_null, text)| !is_null && text.is_none()) {
         return AldisResult::Argument;
     }
+    let [Some(address_of_record), password, address, additional_roots, store_file] =
+        read.map(|(_, text)| text)
+    else {
+        return AldisResult::Argument;
+    };
     guarded(AldisResult::Bug, || {
         let mut config = PhoneConfig::new(address_of_record);
         config.addresses.extend(address);
         config.trust = TrustConfig { additional_roots, ..TrustConfig::default() };
+        config.store_file = store_file;
+        config.send_display_receipts = given.send_display_receipts;
         let secrets = password.map(|password| Arc::new(Password(password)) as Arc<dyn crate::SecretProvider>);
         match Phone::new(config, secrets, None) {
             Ok(started) => {
@@ -180,7 +224,8 @@ pub unsafe extern "C" fn aldis_phone_register(
     })
 }
 
-/// Sends a text, and waits for its final state, at most `milliseconds` (negative: without end).
+/// Sends a text, and waits for its final state, at most `milliseconds` (negative: without end). With `receipts` the
+/// recipient's device is asked to tell that it has it and that it was shown, which comes by `aldis_phone_next_event`.
 ///
 /// # Safety
 /// `phone` is NULL or a phone that is not freed; texts end with a zero byte; `explanation` as for `aldis_phone_start`.
@@ -189,6 +234,7 @@ pub unsafe extern "C" fn aldis_phone_send(
     phone: *const AldisPhone,
     to: *const c_char,
     text: *const c_char,
+    receipts: bool,
     milliseconds: i64,
     explanation: *mut *mut c_char,
 ) -> AldisResult {
@@ -196,7 +242,7 @@ pub unsafe extern "C" fn aldis_phone_send(
     let (phone, to, text) = unsafe { (phone.as_ref(), read(to), read(text)) };
     let (Some(phone), Some(to), Some(text)) = (phone, to, text) else { return AldisResult::Argument };
     guarded(AldisResult::Bug, || {
-        let (result, words) = match wait(milliseconds, phone.phone.deliver_text(to, text, false, None)) {
+        let (result, words) = match wait(milliseconds, phone.phone.deliver_text(to, text, receipts, None)) {
             None | Some(Ok(None | Some(OutgoingState::Queued | OutgoingState::Sending))) => {
                 return AldisResult::TimedOut;
             }
@@ -208,13 +254,52 @@ pub unsafe extern "C" fn aldis_phone_send(
                 (if credentials { AldisResult::Credentials } else { AldisResult::Refused }, explanation)
             }
             Some(Ok(Some(OutgoingState::Unknown { explanation, .. }))) => (AldisResult::Unknown, explanation),
-            Some(Err(error @ SendError::ShutDown)) => (AldisResult::ShutDown, error.to_string()),
-            Some(Err(error)) => (AldisResult::Argument, error.to_string()),
+            Some(Err(error)) => (refused(&error), error.to_string()),
         };
         // SAFETY: as the caller promises.
         unsafe { explain(explanation, words) };
         result
     })
+}
+
+/// Hands a text over and returns at once. Where `id` points, if it is not NULL, is set to its identifier, to be freed by
+/// `aldis_text_free`; its states come by `aldis_phone_next_event`.
+///
+/// # Safety
+/// As for `aldis_phone_send`; `id` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aldis_phone_enqueue(
+    phone: *const AldisPhone,
+    to: *const c_char,
+    text: *const c_char,
+    receipts: bool,
+    id: *mut *mut c_char,
+    explanation: *mut *mut c_char,
+) -> AldisResult {
+    // SAFETY: as the caller promises.
+    let (phone, to, text) = unsafe { (phone.as_ref(), read(to), read(text)) };
+    let (Some(phone), Some(to), Some(text)) = (phone, to, text) else { return AldisResult::Argument };
+    guarded(AldisResult::Bug, || match wait(-1, phone.phone.send_text(to, text, receipts)) {
+        None => AldisResult::TimedOut,
+        Some(Ok(taken)) => {
+            // SAFETY: as the caller promises.
+            unsafe { explain(id, taken) };
+            AldisResult::Ok
+        }
+        Some(Err(error)) => {
+            // SAFETY: as the caller promises.
+            unsafe { explain(explanation, error.to_string()) };
+            refused(&error)
+        }
+    })
+}
+
+fn refused(error: &SendError) -> AldisResult {
+    match error {
+        SendError::ShutDown => AldisResult::ShutDown,
+        SendError::Storage { .. } => AldisResult::Storage,
+        _ => AldisResult::Argument,
+    }
 }
 
 /// Acknowledges the messages up to the number `after` (0 at first) and waits for the next, at most `milliseconds` (negative:
@@ -235,11 +320,11 @@ pub unsafe extern "C" fn aldis_phone_next_message(
         None => ptr::null_mut(),
         Some(next) => Box::into_raw(Box::new(AldisMessage {
             sequence: next.sequence,
-            id: to_c(next.incoming.id),
-            from: to_c(next.incoming.from),
-            content_type: to_c(next.incoming.content_type),
-            text: next.incoming.text.map(to_c),
-            body: next.incoming.body,
+            id: to_c(next.incoming.id.clone()),
+            from: to_c(next.incoming.from.clone()),
+            content_type: to_c(next.incoming.content_type.clone()),
+            text: next.incoming.text.clone().map(to_c),
+            incoming: next.incoming,
         })),
     })
 }
@@ -304,9 +389,9 @@ pub unsafe extern "C" fn aldis_message_body(message: *const AldisMessage, length
     let Some(message) = (unsafe { message.as_ref() }) else { return ptr::null() };
     if !length.is_null() {
         // SAFETY: not NULL, so the caller promises that it may be written to.
-        unsafe { *length = message.body.len() };
+        unsafe { *length = message.incoming.body.len() };
     }
-    message.body.as_ptr()
+    message.incoming.body.as_ptr()
 }
 
 /// Frees a message. NULL is allowed.

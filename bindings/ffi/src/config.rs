@@ -9,6 +9,7 @@ use aldis::{Config, Domain};
 use rustls_pki_types::CertificateDer;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Who the user is and how the server is reached. It holds no secret: a password comes from a [`SecretProvider`], or
 /// through [`crate::Phone::set_credentials`].
@@ -67,10 +68,55 @@ pub struct PhoneConfig {
     /// Whom to trust.
     #[uniffi(default)]
     pub trust: TrustConfig,
+    /// The largest body that is sent, in bytes, where the server takes a larger one and loses it: 1023 for Asterisk.
+    #[uniffi(default)]
+    pub max_body: Option<u32>,
+    /// Whether a message is sent again, as the same one, when nobody knows whether it arrived. Another program may show it
+    /// twice; without it such a message is `Unknown`.
+    #[uniffi(default = true)]
+    pub resend: bool,
+    /// Whether senders who ask for it are told that their message has arrived.
+    #[uniffi(default = true)]
+    pub send_delivery_receipts: bool,
+    /// Whether senders who ask for it are told that their message was shown, by `displayed`: only with the user's consent.
+    #[uniffi(default = false)]
+    pub send_display_receipts: bool,
+    /// Whether a domain without the SRV record `_sips._tcp` is asked for `_sip._tls`, which Microsoft's servers publish.
+    #[uniffi(default = false)]
+    pub also_sip_tls: bool,
+    /// When keep-alives and attempts come; nil: as this library thinks best.
+    #[uniffi(default)]
+    pub timing: Option<Timing>,
+    /// A folder in which revocation lists outlive the app.
+    #[uniffi(default)]
+    pub cache_folder: Option<String>,
     /// A file in which messages outlive the app: what waits to be sent or to be handled, and conversations. It is made for
     /// its owner alone; each account has one of its own. Nil: all of it ends with the phone.
     #[uniffi(default)]
     pub store_file: Option<String>,
+    /// Whether another process uses the store at the same time, such as the app's notification extension: what it changes is
+    /// then seen within a second.
+    #[uniffi(default = false)]
+    pub shared_store: bool,
+    /// Whether this phone sends what it is given and nothing else of the store, and leaves what comes to another: for an
+    /// extension that only sends.
+    #[uniffi(default = false)]
+    pub sends_only: bool,
+}
+
+/// When keep-alives and attempts come (RFC 5626 §4.4.1, §4.5). What a server demands outranks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Timing {
+    /// The longest time between keep-alives while the app is in front.
+    pub ping: Duration,
+    /// The same in the background.
+    pub background_ping: Duration,
+    /// What the wait before the next attempt begins with while no flow is registered; each failure doubles it.
+    pub retry_all_failed: Duration,
+    /// The same while another flow is registered.
+    pub retry: Duration,
+    /// The longest of these waits.
+    pub retry_at_most: Duration,
 }
 
 /// Whom to trust, and what must be proven. Nothing here switches the proof off.
@@ -159,7 +205,16 @@ impl PhoneConfig {
             tokens_in_every_request: false,
             allow_md5: true,
             trust: TrustConfig::default(),
+            max_body: None,
+            resend: true,
+            send_delivery_receipts: true,
+            send_display_receipts: false,
+            also_sip_tls: false,
+            timing: None,
+            cache_folder: None,
             store_file: None,
+            shared_store: false,
+            sends_only: false,
         }
     }
 
@@ -208,8 +263,30 @@ impl PhoneConfig {
         if !self.allow_md5 {
             config = config.without_md5();
         }
+        if let Some(bytes) = self.max_body {
+            config = config.max_body(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        if !self.resend {
+            config = config.without_resending();
+        }
+        config = config
+            .send_delivery_receipts(self.send_delivery_receipts)
+            .send_display_receipts(self.send_display_receipts)
+            .also_sip_tls(self.also_sip_tls);
+        if let Some(timing) = self.timing {
+            config = config.timing(timing.into())?;
+        }
+        if let Some(folder) = self.cache_folder {
+            config = config.cache_folder(folder);
+        }
         if let Some(path) = self.store_file {
             config = config.store_file(path, Limits::default());
+        }
+        if self.shared_store {
+            config = config.shared_store();
+        }
+        if self.sends_only {
+            config = config.sends_only();
         }
         config = self.trust.apply(config, key)?;
         // Last, so that a configuration that is refused asks for no secret.
@@ -217,6 +294,18 @@ impl PhoneConfig {
         match password.map_err(|error| StartError::Secrets { explanation: error.to_string() })?.flatten() {
             Some(password) => Ok(config.password(password)),
             None => Ok(config),
+        }
+    }
+}
+
+impl From<Timing> for aldis::Timing {
+    fn from(timing: Timing) -> Self {
+        aldis::Timing {
+            ping: timing.ping,
+            background_ping: timing.background_ping,
+            retry_all_failed: timing.retry_all_failed,
+            retry: timing.retry,
+            retry_at_most: timing.retry_at_most,
         }
     }
 }

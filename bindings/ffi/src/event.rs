@@ -248,6 +248,10 @@ pub struct IncomingMessage {
     pub sent_at: Option<i64>,
     /// When it came, in seconds since 1970.
     pub received_at: i64,
+    /// When it stops being of use, in seconds since 1970, if the sender says so.
+    pub expires_at: Option<i64>,
+    /// Who wrote it, as the message itself says, if that is somebody else than the server names: a claim.
+    pub claimed_from: Option<String>,
     /// Its place in the store; that of later ones is larger.
     pub sequence: u64,
     /// Whether the sender wants to know when it was shown: tell with `displayed`, if the user consents.
@@ -355,6 +359,8 @@ impl From<aldis::Incoming> for IncomingMessage {
             body: message.body.to_vec(),
             sent_at: message.sent_at,
             received_at: message.received_at,
+            expires_at: message.expires_at,
+            claimed_from: message.claimed_from,
         }
     }
 }

@@ -22,6 +22,7 @@
 
 pub mod c;
 mod config;
+mod content;
 mod event;
 mod failure;
 mod history;
@@ -35,7 +36,8 @@ mod start;
 mod stop;
 mod verdict;
 
-pub use config::{Level, PhoneConfig, Revocation, TrustConfig};
+pub use config::{Level, PhoneConfig, Revocation, Timing, TrustConfig};
+pub use content::{LinkError, LinkedContent, MessageBody, Piece, link_content, read_content};
 pub use event::{
     Connected, ConnectionState, Event, IncomingMessage, OutgoingState, RegistrationState, SequencedEvent,
     SequencedMessage,

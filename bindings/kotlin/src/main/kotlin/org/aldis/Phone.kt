@@ -15,6 +15,7 @@ import org.aldis.ffi.HistoryEntry
 import org.aldis.ffi.IncomingMessage
 import org.aldis.ffi.OutgoingState
 import org.aldis.ffi.PhoneConfig
+import org.aldis.ffi.Piece
 import org.aldis.ffi.ReachException
 import org.aldis.ffi.RegisterException
 import org.aldis.ffi.Registered
@@ -22,6 +23,7 @@ import org.aldis.ffi.SecretProvider
 import org.aldis.ffi.SendException
 import org.aldis.ffi.StartException
 import org.aldis.ffi.StorageException
+import org.aldis.ffi.readContent
 import java.net.InetAddress
 import java.util.concurrent.atomic.AtomicBoolean
 import org.aldis.ffi.Phone as NativePhone
@@ -272,3 +274,6 @@ constructor(config: PhoneConfig, secrets: Secrets? = null, key: ClientKey? = nul
         override fun password(addressOfRecord: String): String? = secrets.password(addressOfRecord)
     }
 }
+
+/** What the message says, in its order: text, files, content that lies elsewhere. Of alternatives it is the best that is understood. */
+val IncomingMessage.pieces: List<Piece> get() = readContent(contentType, body)

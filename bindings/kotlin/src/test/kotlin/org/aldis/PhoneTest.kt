@@ -16,7 +16,6 @@ import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
-import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import kotlinx.coroutines.yield
 import org.aldis.ffi.ConnectionState
@@ -39,7 +38,6 @@ import org.aldis.ffi.SignatureMethod
 import org.aldis.ffi.StartException
 import org.aldis.ffi.TrustConfig
 import org.aldis.ffi.Trouble
-import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertInstanceOf
@@ -58,26 +56,7 @@ import java.util.concurrent.atomic.AtomicInteger
 
 /** Limits of time are there to end what hangs; they say nothing of speed, and hold on a machine that is busy. */
 @Timeout(300)
-class PhoneTest {
-    // One for each test: what a phone of another test still does in the background touches none of this one.
-    private val server = TestServer()
-
-    @AfterEach
-    fun stop() = server.close()
-
-    private fun test(block: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(240_000, block) }
-
-    private suspend inline fun <reified E : Throwable> thrownBy(block: () -> Unit): E {
-        try {
-            block()
-        } catch (e: Throwable) {
-            return assertInstanceOf(E::class.java, e)
-        }
-        throw AssertionError("nothing was thrown")
-    }
-
-    private fun assertAccepted(state: OutgoingState) = assertTrue(state is OutgoingState.Accepted, "$state")
-
+class PhoneTest : WithServer() {
     private suspend fun refused(phone: Phone) = phone.use { thrownBy<RegisterException.Refused> { it.register() } }
 
     @Test

@@ -22,6 +22,9 @@ class TestServer : AutoCloseable {
 
     val registrar get() = facts.getValue("registrar")
     val impostor get() = facts.getValue("impostor")
+    val generous get() = facts.getValue("generous")
+    val generousSecond get() = facts.getValue("generous-second")
+    val generousRoot get() = facts.getValue("generous-root")
     val vault get() = facts.getValue("vault")
     val closed get() = facts.getValue("closed")
     val root get() = facts.getValue("root")
