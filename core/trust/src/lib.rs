@@ -29,6 +29,7 @@ mod facts;
 mod finding;
 mod identity;
 mod judge;
+mod packed;
 mod path;
 mod pins;
 mod policy;

@@ -1,10 +1,9 @@
 //! The names under which registries let others register: `com`, `co.uk`.
 //!
-//! The list is the part of Mozilla's Public Suffix List that is ICANN's. It stands here as sorted text, an eighth of what the
-//! list takes as code: phones carry it. The test `registries` makes it, from the data of the crate `psl`, and compares.
+//! The list is the part of Mozilla's Public Suffix List that is ICANN's. It stands here as sorted text, packed in the program: a
+//! fifteenth of what the list takes as code. The test `registries` makes it, from the data of the crate `psl`, and compares.
 
-/// A line each, in the order of its bytes: `co.uk`, `*.ck` (every name below `ck`), `!www.ck` (but for this one).
-const LIST: &str = include_str!("registries.txt");
+use crate::packed::registries;
 
 /// Whether a registry lets others register names directly below this one. The name is in lower case, without a final dot.
 pub(crate) fn is_registry(name: &str) -> bool {
@@ -14,16 +13,18 @@ pub(crate) fn is_registry(name: &str) -> bool {
     lists(&[name]) || name.split_once('.').is_some_and(|(_, above)| lists(&["*.", above]))
 }
 
-/// Whether the parts together are a line.
+/// Whether the parts together are a line of the list. A line each, in the order of its bytes: `co.uk`, `*.ck` (every name below
+/// `ck`), `!www.ck` (but for this one).
 fn lists(parts: &[&str]) -> bool {
+    let list = registries();
     let wanted = || parts.iter().flat_map(|part| part.bytes());
     // Between two starts of lines.
-    let (mut low, mut high) = (0, LIST.len());
+    let (mut low, mut high) = (0, list.len());
     while low < high {
         let middle = low + (high - low) / 2;
-        let before = LIST.get(low..middle).unwrap_or_default();
+        let before = list.get(low..middle).unwrap_or_default();
         let start = before.rfind('\n').map_or(low, |end| low + end + 1);
-        let line = LIST.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let line = list.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         match line.bytes().cmp(wanted()) {
             std::cmp::Ordering::Equal => return !line.is_empty(),
             std::cmp::Ordering::Less => low = start + line.len() + 1,
@@ -54,15 +55,15 @@ mod tests {
 
     #[test]
     fn every_line_is_found() {
-        assert!(LIST.lines().count() > 6000);
-        for line in LIST.lines() {
+        assert!(registries().lines().count() > 6000);
+        for line in registries().lines() {
             assert!(lists(&[line]), "{line}");
         }
     }
 
     #[test]
     fn what_stands_beside_a_line_is_not_found() {
-        for line in LIST.lines() {
+        for line in registries().lines() {
             let name = line.trim_start_matches(['*', '!', '.']);
             for other in [format!("zq9{name}"), format!("{name}q9"), format!("q9-z.q9-z.{name}")] {
                 let expected = psl::suffix(other.as_bytes()).is_some_and(|found| {

@@ -1,7 +1,7 @@
 //! The roots that are trusted, with their source, their reach, and what their own certificates say.
 
 use crate::facts::Facts;
-use crate::text;
+use crate::{packed, text};
 use aldis_sip::{Domain, ReferenceIdentity};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, Der, TrustAnchor};
@@ -64,7 +64,7 @@ impl Anchors {
         BUNDLED
             .get_or_init(|| {
                 let mut builder = AnchorsBuilder::default();
-                for der in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+                for der in packed::roots() {
                     builder = builder.certificate(der.clone(), Source::Bundled);
                 }
                 Arc::new(builder.build())
@@ -271,7 +271,7 @@ fn is_public(trust: &TrustAnchor<'_>) -> bool {
     static PUBLIC: OnceLock<BTreeSet<[u8; 32]>> = OnceLock::new();
     PUBLIC
         .get_or_init(|| {
-            webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            packed::roots()
                 .iter()
                 .filter_map(|der| webpki::anchor_from_trusted_cert(der).ok().map(|a| fingerprint(&a)))
                 .collect()
