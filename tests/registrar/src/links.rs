@@ -18,6 +18,7 @@ pub enum Close {
 
 /// What whoever carries the bytes of a [`Machine`](crate::Machine) must do next.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // carried out where it is made
 pub enum Output {
     /// Write a SIP message.
     Send(ConnectionId, Bytes),
