@@ -271,7 +271,7 @@ impl Message {
     ///
     /// # Errors
     /// [`Defect`] if it is malformed.
-    #[inline]
+    #[inline(always)]
     pub fn get<'a, V: FieldValue<'a>>(&'a self) -> Result<Option<V>, Defect> {
         // An empty list has no value; the next line may have one.
         for line in self.lines(V::HEADER) {
@@ -307,7 +307,7 @@ impl Message {
     }
 
     /// The first value of a header that never is an empty list.
-    #[inline]
+    #[inline(always)]
     fn mandatory<'a, V: FieldValue<'a>>(&'a self) -> Result<V, Defect> {
         match self.first_line(V::HEADER) {
             Some(line) => self.value_of_line(line),
@@ -354,7 +354,7 @@ impl Message {
     ///
     /// # Errors
     /// [`Defect`] if it is missing or malformed; so for the other four.
-    #[inline]
+    #[inline(always)]
     pub fn via(&self) -> Result<Via<'_>, Defect> {
         self.mandatory()
     }
@@ -363,7 +363,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
-    #[inline]
+    #[inline(always)]
     pub fn from(&self) -> Result<From<'_>, Defect> {
         self.mandatory()
     }
@@ -372,7 +372,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
-    #[inline]
+    #[inline(always)]
     pub fn to(&self) -> Result<To<'_>, Defect> {
         self.mandatory()
     }
@@ -381,7 +381,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
-    #[inline]
+    #[inline(always)]
     pub fn call_id(&self) -> Result<CallId<'_>, Defect> {
         self.mandatory()
     }
@@ -390,7 +390,7 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::via`].
-    #[inline]
+    #[inline(always)]
     pub fn cseq(&self) -> Result<CSeq<'_>, Defect> {
         self.mandatory()
     }

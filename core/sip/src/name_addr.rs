@@ -97,7 +97,7 @@ impl<'a> NameAddr<'a> {
     }
 
     /// Reads one address; what follows it is left in the cursor.
-    #[inline(always)] // its parts are made where they stay
+    #[inline(never)] // what calls it is inlined down to here, and takes the value as it is
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
         cursor.skip_wsp();
         let display = match cursor.peek() {

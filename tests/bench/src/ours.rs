@@ -17,7 +17,7 @@ pub fn access(message: &Message) {
     black_box(message.to().unwrap());
     black_box(message.cseq().unwrap());
     black_box(message.call_id().unwrap());
-    black_box(message.contacts().next().unwrap().unwrap());
+    black_box(message.get::<Contact<'_>>().unwrap().unwrap());
     black_box(message.content_length().unwrap().unwrap());
 }
 

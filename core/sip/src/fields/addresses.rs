@@ -16,7 +16,7 @@ macro_rules! address_header {
             const HEADER: Header = Header::$name;
             const LIST: bool = $list;
 
-            #[inline]
+            #[inline(always)]
             fn read(at: &mut At<'a>) -> Result<Self, Fault> {
                 let (start, from) = (at.0.at(), at.0.rest());
                 let address = NameAddr::read(&mut at.0)?;

@@ -104,7 +104,7 @@ impl<'a> FieldValue<'a> for Via<'a> {
     const HEADER: Header = Header::Via;
     const LIST: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn read(At(cursor): &mut At<'a>) -> Result<Self, Fault> {
         // As nearly everybody writes it; else with white space, and in any case.
         if cursor.rest().starts_with("SIP/2.0/") {

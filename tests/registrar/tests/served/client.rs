@@ -25,6 +25,7 @@ pub fn options() -> Options {
 
 /// What came from the server.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // looked at where it is made
 pub enum Came {
     Message(Message),
     LineEnd,
