@@ -40,7 +40,10 @@ impl Agent {
                     add(Some(*not_before), Reason::Reconnect);
                 }
                 Link::Up(up) => {
-                    add(slot.registration.deadline(), Reason::Registration);
+                    // While an earlier REGISTER is open on the connection none follows (REG-04), whatever is due.
+                    if !self.transactions.has_register(up.id) {
+                        add(slot.registration.deadline(), Reason::Registration);
+                    }
                     if let Some((at, pong)) = up.alive.deadline(longest) {
                         add(Some(at), if pong { Reason::Pong } else { Reason::Ping });
                     }

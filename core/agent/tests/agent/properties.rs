@@ -281,3 +281,34 @@ proptest! {
         rig.pass(Duration::from_secs(60));
     }
 }
+
+#[test]
+fn sequences_that_were_wrong_once_are_right() {
+    let sequence = [
+        Step::Register,
+        Step::Send(0),
+        Step::Connect,
+        Step::Register,
+        Step::Sleep(32_000),
+        Step::Register,
+        Step::Connect,
+        Step::Connect,
+        Step::Reply(7, 26),
+        Step::App(3),
+        Step::NetworkChanged,
+        Step::Receive(0),
+        Step::Connect,
+        Step::Connect,
+        Step::Lose(72),
+        Step::Reply(136, 21),
+        Step::Lose(199),
+        Step::Pass(1_006),
+    ];
+    for seed in 0..=u8::MAX {
+        let mut world = World::new(seed);
+        for step in sequence.clone() {
+            world.apply(step);
+        }
+        world.apply(Step::Pass(40_000));
+    }
+}
