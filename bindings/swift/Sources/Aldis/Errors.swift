@@ -30,3 +30,8 @@ extension StorageError: LocalizedError {
         }
     }
 }
+
+/// What went wrong, in a sentence.
+extension LinkError: LocalizedError {
+    public var errorDescription: String? { description }
+}

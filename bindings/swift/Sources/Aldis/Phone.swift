@@ -218,6 +218,12 @@ public final class Phone: Sendable {
     public func shutDown() async { await native.shutDown() }
 }
 
+extension IncomingMessage {
+    /// What the message says, in its order: text, files, content that lies elsewhere. Of alternatives it is the best that is
+    /// understood.
+    public var pieces: [Piece] { readContent(contentType: contentType, body: body) }
+}
+
 /// Runs a call that a signal ends, which is how cancellation reaches it.
 private func cancellable<T: Sendable>(
     _ call: @Sendable (StopSignal) async throws -> T?

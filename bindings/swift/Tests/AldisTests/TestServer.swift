@@ -60,11 +60,20 @@ final class TestServer: @unchecked Sendable {
 
     func config(
         _ user: String, at place: String = "registrar", roots: String = "root", certificates: [Data] = [],
-        store: String? = nil
+        addresses: [String]? = nil, proxies: [String] = [], flows: UInt32? = nil, maxBody: UInt32? = nil,
+        deliveryReceipts: Bool = true, displayReceipts: Bool = false, timing: Timing? = nil, store: String? = nil
     ) -> PhoneConfig {
         PhoneConfig(
-            addressOfRecord: "sip:\(user)@example.test", addresses: [self[place]],
-            trust: TrustConfig(onlyRoots: self[roots], clientCertificates: certificates), storeFile: store)
+            addressOfRecord: "sip:\(user)@example.test", proxy: proxies.first, moreProxies: Array(proxies.dropFirst()),
+            flows: flows, addresses: addresses ?? [self[place]],
+            trust: TrustConfig(onlyRoots: self[roots], clientCertificates: certificates), maxBody: maxBody,
+            sendDeliveryReceipts: deliveryReceipts, sendDisplayReceipts: displayReceipts, timing: timing, storeFile: store)
+    }
+
+    /// A phone of this configuration, with its user's password.
+    func phone(_ config: PhoneConfig) throws -> Phone {
+        let password = config.addressOfRecord.contains("bob") ? "builder" : "wonderland"
+        return try Phone(config) { _ in password }
     }
 
     func phone(_ user: String, password: String? = nil, at place: String = "registrar") throws -> Phone {
