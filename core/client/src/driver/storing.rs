@@ -12,8 +12,8 @@ use aldis_agent::{
 };
 use aldis_sip::Uri;
 use aldis_store::{
-    Door, Entry, Incoming, Kind, MAX_PAGE, Message, Opened, Outgoing, Peer, Pending, Put, Sequence, State,
-    StoreError, Stored,
+    Door, Entry, Incoming, Kind, Message, Opened, Outgoing, Peer, Pending, Put, Sequence, State, StoreError,
+    Stored,
 };
 use std::time::Duration;
 use tokio::sync::oneshot;
