@@ -93,7 +93,7 @@ pub enum ResolveError {
     /// No DNS server is known or none can be reached: mostly a device without a network.
     #[error("no DNS server can be reached: {detail}")]
     NoServer {
-        /// What the system said.
+        /// What the system said, and what was asked.
         detail: String,
     },
     /// The platform's own resolver failed; it does not say whether the name or the network is to blame.
@@ -170,7 +170,7 @@ impl ResolveError {
     /// Why a question was not answered.
     pub(super) fn of(failure: Failure, question: Question) -> Self {
         match failure {
-            Failure::NoServer(detail) => Self::NoServer { detail },
+            Failure::NoServer(detail) => Self::NoServer { detail: format!("{detail} (asked {question})") },
             Failure::BadAnswer(detail) => Self::BadAnswer { question, detail },
             Failure::Code(code) => Self::ServerFailure { question, code: ServerCode(code) },
         }
