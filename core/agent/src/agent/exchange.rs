@@ -174,14 +174,18 @@ impl Agent {
             Next::Again => self.send_register(now, index, flow, local, removal),
             Next::Nothing => {}
             Next::Tell(change) => {
-                // A place that 3xx named, and that leads in a circle now: the next attempt begins where the account does.
-                if slot.redirect.is_some()
-                    && matches!(
-                        &change,
-                        RegistrationChange::Failed { why: RegistrationFailure::Redirected { .. }, .. }
-                    )
-                {
-                    (slot.shunned, slot.redirect) = (Some(peer), None);
+                let led_round = matches!(
+                    &change,
+                    RegistrationChange::Failed { why: RegistrationFailure::Redirected { .. }, .. }
+                );
+                // A place that 3xx named, and that leads in a circle now: the next attempt begins where the account does, once
+                // the failures to connect have had their time (OUT-09).
+                if led_round && slot.redirect.take().is_some() {
+                    slot.shunned = Some(peer);
+                    let failures = slot.failures;
+                    if failures > 0 {
+                        self.put_off_elsewhere(now, index, failures);
+                    }
                 }
                 self.registration(index, change);
             }

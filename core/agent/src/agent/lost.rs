@@ -104,11 +104,16 @@ impl Agent {
 
     /// The connection that was to be replaced goes on, since the attempt to do so failed; the next one has its time (OUT-09).
     fn fall_back(&mut self, now: Now, index: usize, failures: u32) {
+        self.put_off_elsewhere(now, index, failures);
+        self.restore(index);
+    }
+
+    /// No other host is looked for before the back-off for so many failures is over.
+    pub(super) fn put_off_elsewhere(&mut self, now: Now, index: usize, failures: u32) {
         let retry_in = self.back_off(failures);
         if let Some(slot) = self.slots.get_mut(index) {
             slot.elsewhere_from = now.mono + retry_in;
         }
-        self.restore(index);
     }
 
     /// The connection that was to be replaced goes on. What is registered over it is confirmed at once, unless the registrar
