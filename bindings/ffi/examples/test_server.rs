@@ -99,9 +99,11 @@ async fn answer(words: &[&str], registrar: &Registrar, impostor: &Impostor, vaul
         ["loop"] => registrar.set_fault(Fault::ChallengeLoop { stale: true }, Times::Always),
         ["clear"] => registrar.clear_faults(),
         ["drop-connections"] => registrar.close_connections(aldis_registrar::Close::Clean),
-        // notify USER COUNT: as many NOTIFYs at once, numbered from 1
-        ["notify", user, count] => {
-            for number in 1..=count.parse::<u32>().expect("a number") {
+        // notify USER FIRST [LAST]: NOTIFYs with these numbers, at once
+        ["notify", user, first, rest @ ..] => {
+            let first = first.parse::<u32>().expect("a number");
+            let last = rest.first().map_or(first, |last| last.parse().expect("a number"));
+            for number in first..=last {
                 let notify = Outgoing::new("NOTIFY").header("Event", "message-summary");
                 registrar.send_request(user, &notify.body("text/plain", number.to_string()));
             }
