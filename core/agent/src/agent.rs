@@ -32,7 +32,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A connection that had registered is replaced after a random part of this (OUT-11).
+/// A connection that had registered is replaced after a random part of this (OUT-11), unless it was a ping that found it dead.
 const FIRST_RECONNECT: Duration = Duration::from_millis(500);
 /// A connection that nobody needs stays open this long for the next message.
 const IDLE: Duration = Duration::from_secs(32);

@@ -14,6 +14,9 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 const PROBED_WITHIN: Duration = Duration::from_secs(4);
 /// A ping comes after so much of its interval at the earliest, and with it those of other flows that may come too.
 const EARLIEST: u32 = 80;
+/// And at the latest after so much of it: what replaces a connection that has gone silent is then there within the interval and
+/// the time of a pong.
+const LATEST: u32 = 99;
 
 /// The keep-alives of one flow.
 #[derive(Debug, Default)]
@@ -56,7 +59,7 @@ impl KeepAlive {
 
     fn schedule(&mut self, now: Now, random: &mut Random) {
         self.last = Some(now.mono);
-        self.mille = random.within(EARLIEST * 10, 1000);
+        self.mille = random.within(EARLIEST * 10, LATEST * 10);
     }
 
     /// A CR LF came between messages.

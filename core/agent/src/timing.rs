@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Longest time between keep-alives while the app is in front, where the server gives no Flow-Timer; each interval is a
-    /// random 80 to 100 % of it (OUT-17). 120 s by default.
+    /// random 80 to 99 % of it (OUT-17). 120 s by default.
     pub ping: Duration,
     /// The same in the background, where the battery counts. 840 s by default.
     pub background_ping: Duration,

@@ -229,8 +229,12 @@ impl Agent {
         if old_serves {
             return self.fall_back(now, index, failures);
         }
-        let retry_in =
-            if at_once { self.random.percent(FIRST_RECONNECT, 0, 100) } else { self.back_off(failures) };
+        let retry_in = match (at_once, &why) {
+            // Each phone pings in its own time: what they find out by that needs no spreading.
+            (true, LostReason::NoPong) => Duration::ZERO,
+            (true, _) => self.random.percent(FIRST_RECONNECT, 0, 100),
+            (false, _) => self.back_off(failures),
+        };
         self.wait(now, index, retry_in, BackOffReason::Lost(why));
         if awaited && no_answer {
             let (why, retry_in) = (RegistrationFailure::Timeout, Some(retry_in));

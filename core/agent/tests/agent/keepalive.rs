@@ -72,9 +72,25 @@ fn a_missing_pong_replaces_the_connection_out_18() {
     assert!(rig.is_up());
     rig.pass(Duration::from_millis(1));
     assert!(!rig.is_up());
-    assert_eq!(lost(&mut rig), Some(LostReason::NoPong));
-    rig.pass(Duration::from_millis(500));
+    // Pings are spread, so need no connection be that replaces what they find dead.
     assert!(rig.wants_connection());
+    assert_eq!(lost(&mut rig), Some(LostReason::NoPong));
+}
+
+#[test]
+fn silence_is_found_out_within_the_interval_and_the_time_of_a_pong_out_17_out_18() {
+    for seed in 0..50 {
+        let mut rig = Rig::seeded(account(), seed);
+        rig.register();
+        rig.connect();
+        let register = rig.sent();
+        rig.accept(&register, &[OUTBOUND]);
+        let silent_since = rig.now.mono;
+        next_ping(&mut rig);
+        rig.pass(seconds(10));
+        assert!(rig.wants_connection());
+        assert!(rig.now.mono - silent_since < seconds(130), "{:?}", rig.now.mono - silent_since);
+    }
 }
 
 #[test]
