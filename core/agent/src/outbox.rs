@@ -193,7 +193,7 @@ impl Outbox {
         let failed = |why| OutgoingState::Failed { why, status: Some(status) };
         let state = match status.code() {
             200..=299 => {
-                spaces.confirmed(&item.attempt, message);
+                spaces.confirmed(&mut item.attempt, message);
                 OutgoingState::Accepted { status, receipts: item.awaits_receipts() }
             }
             401 | 407 => match spaces.challenged(account, &mut item.attempt, message, &Method::Message) {

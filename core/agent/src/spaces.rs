@@ -66,6 +66,7 @@ struct Space {
     /// answer for the registrar must not travel to the recipient of a message (AUTH-20).
     for_register: bool,
     for_others: bool,
+    own: bool,
 }
 
 impl Space {
@@ -94,8 +95,9 @@ pub(crate) struct Attempt {
     generation: u32,
     /// Realms answered from a challenge that this request met: refused again means wrong credentials.
     answered: Vec<Key>,
-    /// Challenges of other people's realms: answered for this Call-ID alone (AUTH-20).
-    foreign: BTreeMap<Key, Space>,
+    /// Challenges that are answered in this request alone: those of other people's realms (AUTH-20), and from the second of a realm on
+    /// our own as well, until it is accepted. Where a nonce serves once, another request would use it up before this one arrives.
+    alone: BTreeMap<Key, Space>,
     /// What was sent last, to check the server's proof by (AUTH-24).
     sent: Vec<(Key, Answer)>,
     /// The tokens that were sent last.
@@ -130,13 +132,14 @@ impl Spaces {
     ) -> Vec<(Header, FieldText<'static>)> {
         let is_register = target.method == Method::Register.as_str();
         let mut lines = self.tokens.answers(is_register, &mut attempt.tokens);
-        let Attempt { foreign, sent, .. } = attempt;
+        let Attempt { alone, sent, .. } = attempt;
         sent.clear();
         let Some(password) = &account.password else { return lines };
         let login = Login { username: &account.auth_user, password };
-        let wanted = |space: &Space| if is_register { space.for_register } else { space.for_others };
-        let keys: Vec<Key> =
-            self.known.iter().filter(|(_, space)| wanted(space)).map(|(key, _)| key.clone()).collect();
+        let wanted = |(key, space): &(&Key, &Space)| {
+            (if is_register { space.for_register } else { space.for_others }) && !alone.contains_key(*key)
+        };
+        let keys: Vec<Key> = self.known.iter().filter(wanted).map(|(key, _)| key.clone()).collect();
         for key in keys {
             let Some(space) = self.known.get_mut(&key) else { continue };
             sent.extend(answer(space, random, login, target).map(|answer| (key.clone(), answer)));
@@ -145,7 +148,7 @@ impl Spaces {
             let same = |(other, space): &(&Key, &mut Space)| other.1 == key.1 && space.uses(&nonce);
             self.known.iter_mut().filter(same).for_each(|(_, other)| other.next = next);
         }
-        for (key, space) in foreign {
+        for (key, space) in alone {
             sent.extend(answer(space, random, login, target).map(|answer| (key.clone(), answer)));
         }
         let line = |(key, answer): &(Key, Answer)| {
@@ -214,16 +217,16 @@ impl Spaces {
         for challenge in usable {
             let realm = challenge.realm().text().into_owned();
             let key = (side, realm.clone());
-            let refused = attempt.answered.contains(&key) && !challenge.stale();
-            if refused || self.rejected.contains(&realm) {
+            let again = attempt.answered.contains(&key);
+            if (again && !challenge.stale()) || self.rejected.contains(&realm) {
                 self.known.remove(&key);
                 self.reject(realm.clone());
                 return Err(CredentialsProblem::Rejected { realm });
             }
-            if !attempt.answered.contains(&key) {
+            if !again {
                 attempt.answered.push(key.clone());
             }
-            self.learn(account, attempt, key, challenge, *method == Method::Register);
+            self.learn(account, attempt, key, challenge, (*method == Method::Register, again));
         }
         Ok(())
     }
@@ -241,10 +244,11 @@ impl Spaces {
         attempt: &mut Attempt,
         key: Key,
         challenge: &DigestChallenge,
-        register: bool,
+        (register, again): (bool, bool),
     ) {
         let own = register || self.is_own(account, &key.1);
-        let before = if own { self.known.remove(&key) } else { attempt.foreign.remove(&key) };
+        let shared = own && !again;
+        let before = if shared { self.known.remove(&key) } else { attempt.alone.remove(&key) };
         let nonce = challenge.nonce().raw();
         let same_nonce = before.as_ref().filter(|space| space.uses(nonce)).or_else(|| {
             self.known
@@ -259,10 +263,20 @@ impl Spaces {
             cnonce: same_nonce.map(|space| space.cnonce.clone()).unwrap_or_default(),
             for_register: register || had(|space| space.for_register),
             for_others: !register || had(|space| space.for_others),
+            own,
         };
-        if !own {
-            attempt.foreign.insert(key, space);
-            return;
+        if shared || (own && same_nonce.is_some()) {
+            self.share(key, space);
+        } else {
+            attempt.alone.insert(key, space);
+        }
+    }
+
+    /// From here on other requests answer this challenge too.
+    fn share(&mut self, key: Key, mut space: Space) {
+        if let Some(before) = self.known.remove(&key) {
+            space.for_register |= before.for_register;
+            space.for_others |= before.for_others;
         }
         if self.known.len() >= MAX_KNOWN {
             self.known.pop_first();
@@ -281,8 +295,10 @@ impl Spaces {
 
     /// Takes what a final response says of the answers in its request: a nonce for the next one (AUTH-17) and the
     /// server's proof (AUTH-24), whose mismatch is reported.
-    pub fn confirmed(&mut self, attempt: &Attempt, response: &Message) {
+    pub fn confirmed(&mut self, attempt: &mut Attempt, response: &Message) {
         self.tokens.confirmed(&attempt.tokens);
+        let accepted = std::mem::take(&mut attempt.alone).into_iter().filter(|(_, space)| space.own);
+        accepted.for_each(|(key, space)| self.share(key, space));
         for (key, answer) in &attempt.sent {
             let Some(info) =
                 response.value(key.0.info()).and_then(|text| AuthenticationInfo::parse(text).ok())

@@ -261,7 +261,7 @@ impl Subscriptions {
         }
         match status.code() {
             200..=299 => {
-                spaces.confirmed(&known.attempt, message);
+                spaces.confirmed(&mut known.attempt, message);
                 known.failures = 0;
                 let granted = message.get::<Expires>().ok().flatten().map_or(known.expires, |Expires(s)| s);
                 if known.dialog.is_none() {
@@ -294,7 +294,7 @@ impl Subscriptions {
             },
             408 | 480 | 500 | 503 | 504 => {
                 known.failures = known.failures.saturating_add(1);
-                let wait = response.retry_after().unwrap_or_else(|| back_off.wait(random, known.failures));
+                let (wait, _) = back_off.after(random, known.failures, response.retry_after());
                 known.wait(now, wait);
                 known.end(phrase(status, reason), Some(wait))
             }
@@ -411,13 +411,18 @@ impl Subscription {
         self.start_anew(random);
         let reason = notified.reason.clone().unwrap_or_default();
         let may_renew = self.renewed.is_none_or(|at| at + MARGIN <= now.mono);
+        let named = notified.retry_after.filter(|after| !after.is_zero());
+        let at_once = match notified.retry_after {
+            Some(after) => after.is_zero(),
+            None => matches!(reason.as_str(), "deactivated" | "timeout"),
+        };
         let later = match reason.as_str() {
             "rejected" | "noresource" | "invariant" => None,
-            "deactivated" | "timeout" if notified.retry_after.is_none() && may_renew => {
+            _ if at_once && may_renew => {
                 self.renewed = Some(now.mono);
                 Some(Duration::ZERO)
             }
-            _ => Some(notified.retry_after.unwrap_or_else(|| {
+            _ => Some(named.unwrap_or_else(|| {
                 self.failures = self.failures.saturating_add(1);
                 back_off.wait(random, self.failures)
             })),

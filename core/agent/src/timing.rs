@@ -56,6 +56,20 @@ impl BackOff {
         let whole = self.base.saturating_mul(2u32.saturating_pow(failures.min(20))).min(self.at_most);
         random.percent(whole, 50, 100)
     }
+
+    /// What is waited after so many failures where the server may have named a time, and whether it has. "Now" (REG-17) it may
+    /// say, but not again and again.
+    pub fn after(
+        self,
+        random: &mut crate::random::Random,
+        failures: u32,
+        named: Option<Duration>,
+    ) -> (Duration, bool) {
+        match named {
+            Some(named) if !named.is_zero() || failures <= 1 => (named, true),
+            _ => (self.wait(random, failures), false),
+        }
+    }
 }
 
 impl Timing {

@@ -305,7 +305,8 @@ impl Store for MemoryStore {
         let theirs = match self.pending.get(&sequence) {
             Some(Some(holder)) => *holder != owner,
             Some(None) => self.rows.get(&sequence).is_some_and(|row| self.is_taken(&row.peer, owner)),
-            None => false,
+            // It has ended.
+            None => *state == State::Sending,
         };
         if theirs {
             return Ok(false);

@@ -92,8 +92,8 @@ pub trait Store: Send {
     fn release(&mut self, owner: Owner) -> Result<(), StoreError>;
 
     /// Sets what is known of an outgoing message, which must be this owner's or free unless it has its final state. `false`: it
-    /// is another's, or gone, and nothing was changed. A final state ends
-    /// the hold; [`State::Queued`] begins one anew, to send again what has failed.
+    /// is another's, or gone, or was sent by another, and nothing was changed. A final state ends the hold, and
+    /// [`State::Sending`] does not follow it; [`State::Queued`] begins one anew, to send again what has failed.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -198,7 +198,8 @@ pub trait Store: Send {
     /// [`StoreError`].
     fn tidy(&mut self, now: i64) -> Result<usize, StoreError>;
 
-    /// Whether another process changed something since this was asked last.
+    /// Whether another process changed something since this was asked last, or the store was opened. `true` also if it may
+    /// have, while the files were let go.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // what is missing fails the test
 
 use aldis::store::{Limits, Message, SqliteStore, State, Store, Stored};
-use aldis::{Config, Event, Outgoing, OutgoingState, Phone, SendError, Storage};
+use aldis::{Config, Event, MessageFailure, MessageId, Outgoing, OutgoingState, Phone, SendError, Storage};
 use aldis_end_to_end::{PATIENCE, Tester, config, options, registrar};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -125,6 +126,62 @@ async fn a_suspended_store_takes_nothing_and_the_sender_keeps_it_msg_09() {
     bob.phone.resume_store().await.unwrap();
     assert!(matches!(alice.send(BOB, "now").await, OutgoingState::Accepted { .. }));
     assert_eq!(bob.text().await, "now");
+}
+
+#[tokio::test]
+async fn what_an_extension_sends_while_the_app_is_suspended_the_app_is_told_and_does_not_send_msg_15() {
+    let registrar = registrar(options().edges(2)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let bob = Tester::registered(config(&registrar, "bob")).await;
+    // The app cannot reach its server.
+    let behind = registrar.addresses()[1].to_string();
+    registrar.stop_edge(1).await;
+    let app = config(&registrar, "alice").address(&behind).unwrap();
+    let app = Tester::start(kept(app, folder.path()).shared_store());
+    let mut ids = Vec::new();
+    for to in [BOB, "sip:nobody@example.test"] {
+        ids.push(app.phone.send(to, Outgoing::text("from the app")).await.unwrap());
+    }
+    app.phone.suspend_store().await.unwrap();
+
+    let extension =
+        Tester::registered(kept(config(&registrar, "alice"), folder.path()).shared_store()).await;
+    assert_eq!(bob.text().await, "from the app");
+    states_of(&extension, &ids).await;
+    extension.phone.shut_down().await;
+    app.phone.resume_store().await.unwrap();
+    let states = states_of(&app, &ids).await;
+    assert!(matches!(&states[0], OutgoingState::Accepted { .. }), "{states:?}");
+    let OutgoingState::Failed { why: MessageFailure::Elsewhere(_), status: Some(status) } = &states[1] else {
+        panic!("{states:?}")
+    };
+    assert_eq!(status.code(), 404);
+
+    // Once it can, nothing of it goes a second time.
+    registrar.start_edge(1).await.unwrap();
+    app.phone.register();
+    assert!(matches!(app.send(BOB, "and this").await, OutgoingState::Accepted { .. }));
+    assert_eq!(bob.text().await, "and this");
+    let sent = registrar.log().iter().filter(|entry| entry.is_request("MESSAGE")).count();
+    assert_eq!(sent, 3, "and no credentials were asked for");
+}
+
+/// The final states of these messages.
+async fn states_of(tester: &Tester, ids: &[MessageId]) -> Vec<OutgoingState> {
+    let mut states = BTreeMap::new();
+    while states.len() < ids.len() {
+        let event = tester.wait_for(|event| ended(event).is_some()).await;
+        states.extend(ended(&event));
+    }
+    ids.iter().map(|id| states[id].clone()).collect()
+}
+
+/// A message of ours that has its final state.
+fn ended(event: &Event) -> Option<(MessageId, OutgoingState)> {
+    match event {
+        Event::Outgoing { id, state, .. } if state.is_final() => Some((*id, state.clone())),
+        _ => None,
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,11 @@ impl Agent {
         Ok(())
     }
 
+    /// The messages that are kept and wait to leave, in the order in which they were taken.
+    pub fn waiting_messages(&self) -> Vec<MessageId> {
+        self.outbox.waiting()
+    }
+
     /// How many more messages are taken; then [`SendRefused::QueueFull`](crate::SendRefused) and
     /// [`RestoreRefused::QueueFull`].
     pub fn room(&self) -> usize {

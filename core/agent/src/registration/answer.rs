@@ -62,7 +62,7 @@ impl Registration {
         let reason = || reason.to_owned();
         let failure = match status.code() {
             200..=299 => {
-                spaces.confirmed(&self.attempt, message);
+                spaces.confirmed(&mut self.attempt, message);
                 if removal {
                     return self.removed();
                 }
@@ -186,12 +186,7 @@ impl Registration {
         let Failure { why, status, after } = failure;
         self.redirects = Redirects::default();
         self.failures = self.failures.saturating_add(1);
-        let (retry_in, asked) = match after {
-            // "Now" (REG-17), but not again and again.
-            Some(after) if after.is_zero() && self.failures == 1 => (after, true),
-            Some(after) if !after.is_zero() => (after, true),
-            _ => (back_off.wait(random, self.failures), false),
-        };
+        let (retry_in, asked) = back_off.after(random, self.failures, after);
         self.phase = Phase::Waiting { at: response.now.mono + retry_in, asked };
         RegistrationChange::Failed { why, status: Some(status), retry_in: Some(retry_in) }
     }

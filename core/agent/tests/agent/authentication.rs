@@ -5,7 +5,7 @@ use crate::rig::{BOB, INSTANCE, Rig, account};
 use aldis_agent::{
     Account, CredentialsProblem, MessageFailure, OutgoingState, RegistrationChange, RegistrationFailure,
 };
-use aldis_sip::{Header, Secret};
+use aldis_sip::{Header, Message, Secret};
 
 const WWW: &str = "WWW-Authenticate";
 const PROXY: &str = "Proxy-Authenticate";
@@ -434,4 +434,37 @@ fn every_message_under_way_takes_its_own_turn_with_a_new_nonce() {
     let counts: Vec<_> =
         [rig.sent(), rig.sent()].iter().map(|m| count(&proven_in(m, Header::ProxyAuthorization))).collect();
     assert_eq!(counts, ["00000001", "00000002"]);
+}
+
+#[test]
+fn where_a_nonce_serves_once_no_other_request_takes_it_from_one_that_was_asked_twice_auth_16() {
+    let mut rig = Rig::connected();
+    let stale = |n: &str| challenge(n, ", stale=true");
+    let used = |message: &Message| {
+        let answer = proven_in(message, Header::ProxyAuthorization);
+        (nonce(&answer), count(&answer))
+    };
+    let once = |n: &str, c: u8| (n.to_owned(), format!("{c:08}"));
+    rig.send("sip:b@example.test", "1");
+    let one = rig.sent();
+    rig.reply(&one, 407, &[(PROXY, &challenge("n1", ""))]);
+    let one = rig.sent();
+    // It overtakes the first, and the server knows the nonce no longer.
+    rig.send("sip:c@example.test", "2");
+    let two = rig.sent();
+    assert_eq!((used(&one), used(&two)), (once("n1", 1), once("n1", 2)));
+    rig.reply(&two, 200, &[]);
+    rig.reply(&one, 407, &[(PROXY, &stale("n2"))]);
+    let one = rig.sent();
+    rig.send("sip:d@example.test", "3");
+    let three = rig.sent();
+    assert_eq!((used(&one), used(&three)), (once("n2", 1), once("n1", 3)));
+    rig.reply(&three, 407, &[(PROXY, &stale("n3"))]);
+    let three = rig.sent();
+    assert_eq!(used(&three), once("n3", 1));
+    rig.reply(&three, 200, &[]);
+    rig.reply(&one, 200, &[]);
+    // What was accepted is known from then on.
+    rig.send("sip:e@example.test", "4");
+    assert_eq!(used(&rig.sent()), once("n2", 2));
 }

@@ -216,6 +216,7 @@ fn the_end_of_a_subscription_says_when_to_try_again_not_05() {
         ("terminated;reason=probation", Some(0..=1)),
         ("terminated;reason=giveup;retry-after=7", Some(7..=7)),
         ("terminated", Some(0..=1)),
+        ("terminated;reason=giveup;retry-after=0", Some(0..=0)),
         ("terminated;reason=rejected", None),
         ("terminated;reason=noresource", None),
         ("terminated;reason=invariant", None),
@@ -242,17 +243,33 @@ fn the_end_of_a_subscription_says_when_to_try_again_not_05() {
 
 #[test]
 fn a_server_that_ends_every_subscription_at_once_is_not_asked_without_pause() {
-    let (mut rig, mut subscribe) = subscribed(Package::MessageSummary);
+    for reason in ["deactivated", "giveup;retry-after=0"] {
+        let (mut rig, mut subscribe) = subscribed(Package::MessageSummary);
+        let mut waits = Vec::new();
+        for _ in 0..2 {
+            rig.receive(notify(&subscribe, 1, &format!("terminated;reason={reason}"), ""));
+            assert_eq!(status(&rig.sent()), 200);
+            let (again, seconds) = next(&mut rig, b"SUBSCRIBE");
+            waits.push(seconds);
+            rig.reply(&again, 200, &[CONTACT, ("Expires", "3600")]);
+            subscribe = again;
+        }
+        assert!(waits.first() == Some(&0) && waits.get(1) > Some(&0), "{reason}: {waits:?}");
+    }
+}
+
+#[test]
+fn a_server_that_says_now_each_time_is_not_asked_without_pause() {
+    let (mut rig, mut subscribe) = subscribing(Package::MessageSummary);
     let mut waits = Vec::new();
-    for _ in 0..2 {
-        rig.receive(notify(&subscribe, 1, "terminated;reason=deactivated", ""));
-        assert_eq!(status(&rig.sent()), 200);
+    for _ in 0..6 {
+        rig.reply(&subscribe, 503, &[("Retry-After", "0")]);
         let (again, seconds) = next(&mut rig, b"SUBSCRIBE");
         waits.push(seconds);
-        rig.reply(&again, 200, &[CONTACT, ("Expires", "3600")]);
         subscribe = again;
     }
-    assert!(waits.first() == Some(&0) && waits.get(1) > Some(&0), "{waits:?}");
+    assert_eq!(waits.first(), Some(&0));
+    assert!(waits.iter().sum::<u64>() > 15, "{waits:?}");
 }
 
 #[test]

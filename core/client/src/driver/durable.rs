@@ -39,6 +39,8 @@ pub(super) enum Done {
     Ended(MessageId, Uri<'static>, OutgoingState, Result<bool, StoreError>),
     /// A message that is not ours to send, as it is now.
     Elsewhere(MessageId, Result<Option<Entry>, StoreError>),
+    /// Messages that wait here and have ended, or are gone.
+    EndedElsewhere(Result<Vec<(MessageId, Option<Entry>)>, StoreError>),
     Again(MessageId, Result<Option<Outgoing>, StoreError>, oneshot::Sender<Result<bool, StoreError>>),
     Came(Ticket, Box<Incoming>, Result<Stored, StoreError>),
     Page(Sequence, Result<Vec<(Sequence, Incoming)>, StoreError>),

@@ -229,6 +229,11 @@ impl Driver {
                 self.storage_failed(error);
             }
             Done::Elsewhere(id, result) => self.elsewhere(id, result),
+            Done::EndedElsewhere(result) => {
+                for (id, entry) in self.noted(result).unwrap_or_default() {
+                    self.elsewhere(id, Ok(entry));
+                }
+            }
             Done::Ended(id, to, state, result) => {
                 self.noted(result);
                 self.end(id, to, state);
@@ -263,10 +268,7 @@ impl Driver {
             Done::Receipt(ticket, result) => self.receipt(ticket, result),
             Done::Changed(result) => {
                 if self.noted(result) == Some(true) {
-                    self.durable.claim();
-                    self.durable.inbox.look_again();
-                    self.durable.load();
-                    self.load_owed(Sequence(0));
+                    self.look_again();
                 }
             }
             Done::LetGo(result) => {
@@ -276,16 +278,38 @@ impl Driver {
             Done::Resumed(result) => {
                 if self.found(result) {
                     self.durable.mend_at = None;
-                    self.durable.claim();
-                    self.durable.inbox.look_again();
-                    self.durable.load();
                     self.durable.look_at = Some(mono_now());
-                    self.load_owed(Sequence(0));
+                    self.look_again();
                 }
             }
             Done::Tidied(Ok(deleted)) if deleted > 0 => self.durable.tidy_at = mono_now(),
             Done::Tidied(result) => drop(self.noted(result)),
             Done::Other(result) => drop(self.noted(result)),
+        }
+    }
+
+    /// Others may have changed what is kept.
+    fn look_again(&mut self) {
+        self.durable.claim();
+        self.durable.inbox.look_again();
+        self.durable.load();
+        self.load_owed(Sequence(0));
+        let waiting = self.agent.waiting_messages();
+        if self.durable.lasting && !waiting.is_empty() {
+            self.durable.ask(
+                move |store| {
+                    let mut ended = Vec::new();
+                    for id in waiting {
+                        match store.outgoing(&id.to_string())? {
+                            Some(Entry { message: Message::Outgoing { state, .. }, .. })
+                                if state.is_pending() => {}
+                            entry => ended.push((id, entry)),
+                        }
+                    }
+                    Ok(ended)
+                },
+                Done::EndedElsewhere,
+            );
         }
     }
 

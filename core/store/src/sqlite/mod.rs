@@ -46,7 +46,7 @@ pub struct SqliteStore {
     broken: RefCell<Option<StoreError>>,
     /// Something was deleted whose remains stand in the write-ahead log.
     remains: bool,
-    /// The last answer of `PRAGMA data_version`.
+    /// The last answer of `PRAGMA data_version`; not known while the file is let go, and after that.
     version: Option<i64>,
     known: Known,
 }
@@ -85,7 +85,7 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>, limits: Limits) -> Result<(Self, Opened), StoreError> {
         let path = path.as_ref().to_owned();
         let open::Open { connection, in_use, opened } = open::open(&path, &limits)?;
-        let store = SqliteStore {
+        let mut store = SqliteStore {
             locks: Locks::new(&path),
             path,
             limits,
@@ -98,6 +98,7 @@ impl SqliteStore {
             version: None,
             known: Known::default(),
         };
+        store.changed_elsewhere()?;
         Ok((store, opened))
     }
 
@@ -345,7 +346,7 @@ impl Store for SqliteStore {
             .prepare_cached("PRAGMA data_version")?
             .query_row([], |row| row.get::<_, i64>(0))?;
         let before = self.version.replace(version);
-        Ok(before.is_some_and(|before| before != version))
+        Ok(before != Some(version))
     }
 
     fn suspend(&mut self) -> Result<(), StoreError> {

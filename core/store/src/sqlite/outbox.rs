@@ -154,11 +154,11 @@ pub(super) fn set_state(
         let keeper = state.is_pending().then_some(owner.0);
         let mut update = connection.prepare_cached(
             "UPDATE messages SET state = ?1, status = ?2, why = ?3, owner = ?4
-             WHERE id = ?5 AND call_id IS NOT NULL AND (state >= 2 OR owner IS ?6 OR (owner IS NULL AND peer NOT IN
-                (SELECT peer FROM messages WHERE state < 2 AND owner IS NOT NULL AND owner != ?6)))
+             WHERE id = ?5 AND call_id IS NOT NULL AND CASE WHEN state >= 2 THEN ?1 != ?7 ELSE owner IS ?6 OR (owner IS NULL
+                AND peer NOT IN (SELECT peer FROM messages WHERE state < 2 AND owner IS NOT NULL AND owner != ?6)) END
              RETURNING kind",
         )?;
-        let values = params![number, status, why, keeper, id, owner.0];
+        let values = params![number, status, why, keeper, id, owner.0, row::SENDING];
         let mut kind: Option<i64> = update.query_row(values, |row| row.get(0)).optional()?;
         if kind.is_none() && store.locks.are_others(connection, owner)? {
             // Whoever had it may be gone.

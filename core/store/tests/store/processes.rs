@@ -1,7 +1,7 @@
 //! Several processes on one file, as several stores in one: their locks are as strange to each other as those of processes.
 
 use crate::samples::{ALICE, BOB, ME, OTHER, incoming, outgoing};
-use aldis_store::{Limits, Put, Sequence, SqliteStore, State, Store, Stored};
+use aldis_store::{Entry, Limits, Message, Put, Sequence, SqliteStore, State, Store, Stored};
 use std::path::Path;
 
 fn open(folder: &Path) -> SqliteStore {
@@ -49,15 +49,39 @@ fn a_suspended_process_keeps_what_may_be_on_its_way_and_no_more() {
 }
 
 #[test]
+fn what_another_process_has_sent_meanwhile_is_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut app, mut extension) = (open(folder.path()), open(folder.path()));
+    for (id, state) in [("1", State::Accepted { status: 200 }), ("2", State::Failed { status: Some(404), why: "no such user".into() })] {
+        app.put_outgoing(&outgoing(id, BOB, "queued"), ME, false).unwrap();
+        app.suspend().unwrap();
+        assert_eq!(extension.claim(OTHER, 10).unwrap().len(), 1);
+        extension.set_state(id, OTHER, &State::Sending).unwrap();
+        extension.set_state(id, OTHER, &state).unwrap();
+        app.resume().unwrap();
+        assert!(!app.set_state(id, ME, &State::Sending).unwrap());
+        let Some(Entry { message: Message::Outgoing { state: kept, .. }, .. }) = app.outgoing(id).unwrap() else { panic!() };
+        assert_eq!(kept, state);
+    }
+}
+
+#[test]
 fn a_message_that_came_to_both_is_stored_once_and_seen_by_both() {
     let folder = tempfile::tempdir().unwrap();
     let (mut app, mut extension) = (open(folder.path()), open(folder.path()));
+    // Opening may have been a change.
+    app.changed_elsewhere().unwrap();
     assert!(!app.changed_elsewhere().unwrap());
     assert!(matches!(extension.put_incoming(&incoming("a", "hi")), Ok(Stored::New(_))));
     assert_eq!(app.put_incoming(&incoming("a", "hi")), Ok(Stored::Repeated));
     assert!(app.changed_elsewhere().unwrap());
     assert!(!app.changed_elsewhere().unwrap());
     assert_eq!(app.waiting(Sequence(0), 10).unwrap().len(), 1);
+    // Nobody can say what happened while it held no file.
+    app.suspend().unwrap();
+    app.resume().unwrap();
+    assert!(app.changed_elsewhere().unwrap());
+    assert!(!app.changed_elsewhere().unwrap());
 }
 
 #[cfg(unix)]
