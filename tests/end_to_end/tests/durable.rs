@@ -4,7 +4,9 @@
 
 use aldis::store::{Limits, Message, SqliteStore, State, Store, Stored};
 use aldis::{Config, Event, MessageFailure, MessageId, Outgoing, OutgoingState, Phone, SendError, Storage};
-use aldis_end_to_end::{PATIENCE, Tester, config, options, registrar};
+use aldis_end_to_end::{PATIENCE, Tester, config, config_at, options, registrar};
+use aldis_registrar::Entry;
+use aldis_sip::Header;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -134,9 +136,9 @@ async fn what_an_extension_sends_while_the_app_is_suspended_the_app_is_told_and_
     let folder = tempfile::tempdir().unwrap();
     let bob = Tester::registered(config(&registrar, "bob")).await;
     // The app cannot reach its server.
-    let behind = registrar.addresses()[1].to_string();
+    let behind = registrar.addresses()[1];
     registrar.stop_edge(1).await;
-    let app = config(&registrar, "alice").address(&behind).unwrap();
+    let app = config_at("alice", "wonderland", behind, registrar.root_pem().unwrap());
     let app = Tester::start(kept(app, folder.path()).shared_store());
     let mut ids = Vec::new();
     for to in [BOB, "sip:nobody@example.test"] {
@@ -144,8 +146,8 @@ async fn what_an_extension_sends_while_the_app_is_suspended_the_app_is_told_and_
     }
     app.phone.suspend_store().await.unwrap();
 
-    let extension =
-        Tester::registered(kept(config(&registrar, "alice"), folder.path()).shared_store()).await;
+    let extension = Tester::start(kept(config(&registrar, "alice"), folder.path()).shared_store());
+    extension.phone.register();
     assert_eq!(bob.text().await, "from the app");
     states_of(&extension, &ids).await;
     extension.phone.shut_down().await;
@@ -162,8 +164,11 @@ async fn what_an_extension_sends_while_the_app_is_suspended_the_app_is_told_and_
     app.phone.register();
     assert!(matches!(app.send(BOB, "and this").await, OutgoingState::Accepted { .. }));
     assert_eq!(bob.text().await, "and this");
-    let sent = registrar.log().iter().filter(|entry| entry.is_request("MESSAGE")).count();
-    assert_eq!(sent, 3, "and no credentials were asked for");
+    let proven = |entry: &Entry| {
+        entry.is_request("MESSAGE")
+            && entry.message().is_some_and(|message| message.has(Header::ProxyAuthorization))
+    };
+    assert_eq!(registrar.log().iter().filter(|entry| proven(entry)).count(), 3);
 }
 
 /// The final states of these messages.

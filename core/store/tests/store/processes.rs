@@ -52,7 +52,10 @@ fn a_suspended_process_keeps_what_may_be_on_its_way_and_no_more() {
 fn what_another_process_has_sent_meanwhile_is_not_sent_again() {
     let folder = tempfile::tempdir().unwrap();
     let (mut app, mut extension) = (open(folder.path()), open(folder.path()));
-    for (id, state) in [("1", State::Accepted { status: 200 }), ("2", State::Failed { status: Some(404), why: "no such user".into() })] {
+    for (id, state) in [
+        ("1", State::Accepted { status: 200 }),
+        ("2", State::Failed { status: Some(404), why: "no such user".into() }),
+    ] {
         app.put_outgoing(&outgoing(id, BOB, "queued"), ME, false).unwrap();
         app.suspend().unwrap();
         assert_eq!(extension.claim(OTHER, 10).unwrap().len(), 1);
@@ -60,7 +63,10 @@ fn what_another_process_has_sent_meanwhile_is_not_sent_again() {
         extension.set_state(id, OTHER, &state).unwrap();
         app.resume().unwrap();
         assert!(!app.set_state(id, ME, &State::Sending).unwrap());
-        let Some(Entry { message: Message::Outgoing { state: kept, .. }, .. }) = app.outgoing(id).unwrap() else { panic!() };
+        let Some(Entry { message: Message::Outgoing { state: kept, .. }, .. }) = app.outgoing(id).unwrap()
+        else {
+            panic!()
+        };
         assert_eq!(kept, state);
     }
 }
