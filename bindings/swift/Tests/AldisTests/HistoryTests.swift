@@ -125,6 +125,24 @@ final class HistoryTests: XCTestCase {
         await bob.shutDown()
     }
 
+    func testWhatAnExtensionSendsWhileTheAppIsSuspendedTheAppIsToldOf() async throws {
+        var config = server.config(
+            "alice", addresses: ["127.0.0.1:9"], store: folder.appendingPathComponent("alice.db").path)
+        config.sharedStore = true
+        let alice = try server.phone(config)
+        let id = try await alice.enqueue("is there anybody?", to: "sip:nobody@example.test")
+        try await alice.suspendStore()
+        config.addresses = kept("alice").addresses
+        let other = try server.phone(config)
+        try await other.register()
+        guard case .rejected(404, _, _) = try failure(try await state(other, id)) else { return XCTFail() }
+        await other.shutDown()
+        try await alice.resumeStore()
+        let told = try failure(try await state(alice, id))
+        guard case .elsewhere(let explanation) = told, explanation.contains("404") else { return XCTFail("\(told)") }
+        await alice.shutDown()
+    }
+
     func testADamagedStoreIsSetAsideAndToldOf() async throws {
         let config = kept("alice")
         try "no database".write(toFile: XCTUnwrap(config.storeFile), atomically: true, encoding: .utf8)

@@ -116,6 +116,22 @@ class HistoryTest : WithServer() {
     }
 
     @Test
+    fun `what an extension sends while the app is suspended, the app is told of`() = test {
+        val app = kept("alice").copy(addresses = listOf("127.0.0.1:9"), sharedStore = true)
+        Phone(app, secrets = password).use { alice ->
+            val id = alice.enqueue("sip:nobody@example.test", "is there anybody?")
+            alice.suspendStore()
+            Phone(kept("alice").copy(sharedStore = true), secrets = password).use { extension ->
+                extension.register()
+                assertInstanceOf(MessageFailure.Rejected::class.java, extension.state(id) { it is OutgoingState.Failed }.failure())
+            }
+            alice.resumeStore()
+            val failure = alice.state(id) { it is OutgoingState.Failed }.failure()
+            assertTrue("404" in assertInstanceOf(MessageFailure.Elsewhere::class.java, failure).explanation, "$failure")
+        }
+    }
+
+    @Test
     fun `a damaged store is set aside and told of`() = test {
         val file = folder.resolve("alice.db").apply { writeText("no database") }
         Phone(kept("alice"), secrets = password).use { alice ->
