@@ -1,6 +1,7 @@
-//! Sixteen bytes at once: where in them a byte stands.
+//! Sixteen bytes at once, or twice as many: where in them a byte stands.
 
-use wide::u8x16;
+use crate::lex::class;
+use wide::{u8x16, u8x32};
 
 /// Bytes of a block.
 pub(crate) const BLOCK: usize = 16;
@@ -30,6 +31,17 @@ fn marks(block: &[u8; BLOCK]) -> u32 {
 #[inline(always)]
 pub(crate) fn plain_length(block: &[u8; BLOCK]) -> usize {
     (marks(block) | 1 << BLOCK).trailing_zeros() as usize
+}
+
+/// How long the inside of a quoted string is whose other bytes, and their closing quote, stand in the block; `None` if there is a
+/// backslash or a control byte before the quote.
+#[inline(always)]
+pub(crate) fn plain_quoted(block: &[u8; BLOCK]) -> Option<usize> {
+    let bytes = u8x16::new(*block);
+    let end = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
+    let end = end | bytes.simd_eq(u8x16::splat(0x7f)) | bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    let length = end.to_bitmask().trailing_zeros() as usize;
+    (block.get(length) == Some(&b'"')).then_some(length)
 }
 
 /// The length of a host name that ends within the block and has no separator (`.` or `-`) at an end or beside another; `None`
@@ -65,6 +77,18 @@ impl<'a> Marks<'a> {
     pub fn new(all: &'a [u8], at: usize) -> Self {
         Marks { all, at, found: 0, base: at }
     }
+
+    /// The next mark whose byte is of no class in `mask`, and that byte; the end of the bytes if there is none.
+    #[inline(always)]
+    pub fn end_of(&mut self, mask: u16) -> (usize, Option<u8>) {
+        while let Some(mark) = self.next() {
+            match self.all.get(mark) {
+                Some(byte) if !class::is(*byte, mask) => return (mark, Some(*byte)),
+                _ => {}
+            }
+        }
+        (self.all.len(), None)
+    }
 }
 
 impl Iterator for Marks<'_> {
@@ -91,29 +115,49 @@ impl Iterator for Marks<'_> {
     }
 }
 
-/// The first place of `byte` among the first sixteen bytes; `None` too if there are fewer bytes.
+/// The first place of `byte` in a block.
 #[inline(always)]
-pub(crate) fn find_in_first(bytes: &[u8], byte: u8) -> Option<usize> {
-    let found = equal(bytes.first_chunk()?, byte);
+pub(crate) fn find_in_block(block: &[u8; BLOCK], byte: u8) -> Option<usize> {
+    let found = equal(block, byte);
     (found != 0).then_some(found.trailing_zeros() as usize)
 }
+
+/// Bytes that [`Places`] looks at together.
+const WIDE_BLOCK: usize = 32;
 
 /// Where a byte stands, in order.
 #[derive(Debug)]
 pub(crate) struct Places<'a> {
     byte: u8,
-    /// What has not been looked at.
-    rest: &'a [u8],
-    /// Where `rest` begins.
+    all: &'a [u8],
+    /// Where the block begins that comes next.
     at: usize,
-    /// What was found in the block before it, a bit for each byte.
+    /// What was found in the block before it, the bit of its first byte the lowest.
     found: u32,
+    /// Where that block began.
+    base: usize,
 }
 
 impl<'a> Places<'a> {
     #[inline(always)]
-    pub fn new(byte: u8, bytes: &'a [u8]) -> Self {
-        Places { byte, rest: bytes, at: 0, found: 0 }
+    pub fn new(byte: u8, all: &'a [u8]) -> Self {
+        if all.len() < WIDE_BLOCK {
+            Places::of_few(byte, all)
+        } else {
+            Places { byte, all, at: 0, found: 0, base: 0 }
+        }
+    }
+
+    /// Of fewer bytes than a block.
+    #[cold]
+    fn of_few(byte: u8, all: &'a [u8]) -> Self {
+        let found = all.iter().rev().fold(0, |found, b| found << 1 | u32::from(*b == byte));
+        Places { byte, all, at: all.len() + 1, found, base: 0 }
+    }
+
+    #[inline(always)]
+    fn in_block(&self, block: &[u8; WIDE_BLOCK]) -> u32 {
+        u8x32::new(*block).simd_eq(u8x32::splat(self.byte)).to_bitmask()
     }
 }
 
@@ -123,23 +167,21 @@ impl Iterator for Places<'_> {
     #[inline(always)]
     fn next(&mut self) -> Option<usize> {
         while self.found == 0 {
-            let Some((block, rest)) = self.rest.split_first_chunk() else { return self.next_of_few() };
-            self.found = equal(block, self.byte);
-            (self.rest, self.at) = (rest, self.at + BLOCK);
+            self.base = self.at;
+            let rest = self.all.get(self.at..)?;
+            if let Some(block) = rest.first_chunk() {
+                self.found = self.in_block(block);
+                self.at += WIDE_BLOCK;
+            } else {
+                // The last block, with what has been looked at already shifted out.
+                let known = (WIDE_BLOCK - rest.len()) as u32;
+                self.found = self.in_block(self.all.last_chunk()?).checked_shr(known).unwrap_or(0);
+                self.at = self.all.len() + 1;
+            }
         }
-        let place = self.at - BLOCK + self.found.trailing_zeros() as usize;
+        let place = self.base + self.found.trailing_zeros() as usize;
         self.found &= self.found - 1;
         Some(place)
-    }
-}
-
-impl Places<'_> {
-    /// The last bytes, which are no whole block, one by one.
-    fn next_of_few(&mut self) -> Option<usize> {
-        let place = self.rest.iter().position(|byte| *byte == self.byte)?;
-        self.rest = self.rest.get(place + 1..).unwrap_or_default();
-        self.at += place + 1;
-        Some(self.at - 1)
     }
 }
 
@@ -153,8 +195,9 @@ mod tests {
         fn places_are_those_that_are_there(bytes in proptest::collection::vec(0u8..4, 0..200)) {
             let all: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == 2).collect();
             prop_assert_eq!(Places::new(2, &bytes).collect::<Vec<_>>(), all);
-            let first = bytes.iter().take(BLOCK).position(|b| *b == 2).filter(|_| bytes.len() >= BLOCK);
-            prop_assert_eq!(find_in_first(&bytes, 2), first);
+            if let Some(block) = bytes.first_chunk() {
+                prop_assert_eq!(find_in_block(block, 2), block.iter().position(|b| *b == 2));
+            }
         }
 
         #[test]
@@ -171,6 +214,13 @@ mod tests {
             let mut words = block[..length].split(|b| matches!(b, b'.' | b'-'));
             let is_name = length > 0 && words.all(|word| !word.is_empty());
             prop_assert_eq!(plain_name(&block), is_name.then_some(length));
+        }
+
+        #[test]
+        fn a_plain_quoted_string_has_neither_backslash_nor_control_byte(block in "[a\t\\x00\\x1f\\x7f\\\\\" é]{16}") {
+            let block: [u8; BLOCK] = *block.as_bytes().first_chunk().unwrap();
+            let end = block.iter().position(|b| matches!(b, b'"' | b'\\') || b.is_ascii_control());
+            prop_assert_eq!(plain_quoted(&block), end.filter(|end| block[*end] == b'"'));
         }
 
         #[test]

@@ -51,8 +51,11 @@ fn printable(name: &str) -> String {
 }
 
 /// What can be wrong.
+///
+/// It is as wide as a word, so that a value that shares its place in a result is moved in words and not in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[repr(usize)]
 pub enum Problem {
     /// No CR LF CR LF ends the head.
     Unterminated,

@@ -1,33 +1,15 @@
 //! The head lexer: start line and header lines of one message, as spans of its bytes.
 
-use crate::block::{Places, find_in_first};
+use crate::block::{Places, find_in_block};
 use crate::defect::{Defect, Place, Problem};
 use crate::lex::{class, is_wsp, run, run_wsp};
 use crate::limits::{MAX_FIELDS, MAX_HEAD};
+use crate::lines::{Line, Lines, Span};
 use crate::start::{Start, start_line};
 use crate::{Header, StatusCode};
 use bytes::Bytes;
 use bytestring::ByteString;
 use memchr::memchr;
-
-/// A stretch of the head; heads are at most [`MAX_HEAD`] bytes long.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub start: u16,
-    pub length: u16,
-}
-
-impl Span {
-    pub fn new(start: usize, length: usize) -> Self {
-        // Both are below MAX_HEAD, which fits.
-        Span { start: start as u16, length: length as u16 }
-    }
-
-    pub fn of<'a>(&self, head: &'a [u8]) -> &'a [u8] {
-        let start = usize::from(self.start);
-        head.get(start..start + usize::from(self.length)).unwrap_or_default()
-    }
-}
 
 /// The bytes of a head. Nearly every head is UTF-8 throughout, which is found out once; in the others each value is looked at
 /// when it is asked for.
@@ -40,11 +22,13 @@ pub(crate) enum Text {
 impl Text {
     #[inline(always)]
     fn new(bytes: Bytes, is_ascii: bool) -> Self {
-        // ASCII is UTF-8: there is no second case to keep the bytes for.
-        let otherwise = if is_ascii { Bytes::new() } else { bytes.clone() };
-        match ByteString::try_from(bytes) {
+        if is_ascii {
+            // ASCII is UTF-8: there is no second case to keep the bytes for.
+            return ByteString::try_from(bytes).map_or_else(|_| Text::Other(Bytes::new()), Text::Utf8);
+        }
+        match ByteString::try_from(bytes.clone()) {
             Ok(text) => Text::Utf8(text),
-            Err(_) => Text::Other(otherwise),
+            Err(_) => Text::Other(bytes),
         }
     }
 
@@ -69,71 +53,18 @@ impl Text {
     }
 }
 
-/// One header line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub header: Header,
-    pub name: Span,
-    pub value: Span,
-}
-
 /// A head taken apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     /// The head's bytes: those received, or a copy with its folds replaced if it had any.
     pub text: Text,
     pub start: Start,
-    pub lines: Vec<Line>,
-    /// Where to find them.
-    pub index: Index,
+    pub lines: Lines,
     /// The first defect among the header lines.
     pub defect: Option<Box<Defect>>,
     /// Where bytes were left out by unfolding: position in `text`, and how many in all up to there.
-    pub folds: Box<[(u16, u16)]>,
+    pub folds: Vec<(u16, u16)>,
 }
-
-/// Where the lines of each header are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Index {
-    /// For each header the position of its first line, one-based; 0 for none, [`FAR`] for one behind that.
-    first: [u8; HEADERS],
-    /// The headers with more than one line, one bit each.
-    repeated: u64,
-}
-
-const HEADERS: usize = 64;
-const FAR: u8 = u8::MAX;
-
-impl Index {
-    fn new() -> Index {
-        Index { first: [0; HEADERS], repeated: 0 }
-    }
-
-    /// Notes that the line at this position is one of `header`.
-    #[inline(always)]
-    fn add(&mut self, header: Header, position: usize) {
-        let Some(first) = self.first.get_mut(header as usize) else { return };
-        if *first == 0 {
-            *first = u8::try_from(position + 1).unwrap_or(FAR);
-        } else {
-            self.repeated |= 1 << header as u8;
-        }
-    }
-
-    /// The position of a line at or before the first one of `header`; `None` if there is none.
-    #[inline(always)]
-    pub fn first(&self, header: Header) -> Option<usize> {
-        self.first.get(header as usize).and_then(|first| usize::from(*first).checked_sub(1))
-    }
-
-    /// Whether there is more than one line of `header`.
-    #[inline(always)]
-    pub fn is_repeated(&self, header: Header) -> bool {
-        self.repeated & 1 << header as u8 != 0
-    }
-}
-
-const _: () = assert!((Header::Other as usize) < HEADERS, "the index has a place for each header");
 
 impl Head {
     /// The offset, as received, of a position in the head.
@@ -152,9 +83,6 @@ impl Head {
         folds.checked_sub(1).and_then(|last| self.folds.get(last)).map_or(0, |(_, sum)| usize::from(*sum))
     }
 }
-
-/// Most headers of a message that this crate expects; more cost one growth of the list.
-const USUAL_FIELDS: usize = 24;
 
 /// Takes the head at the beginning of `bytes` apart, into a new `head`; what follows it is left there.
 ///
@@ -177,7 +105,7 @@ pub(crate) fn lex_unterminated(bytes: Bytes) -> Option<Head> {
     if bytes.len() > MAX_HEAD {
         return None;
     }
-    let mut head = Head::new();
+    let mut head = Head::NEW;
     let lexed = head.take_lines(&bytes, true);
     if lexed.is_folded {
         return unfolded(&bytes);
@@ -208,9 +136,9 @@ fn lex_folded(bytes: &mut Bytes, head: &mut Head) -> Result<(), Defect> {
 /// is a line that is no header.
 fn unfolded(folded: &[u8]) -> Option<Head> {
     let (text, folds) = unfold(folded);
-    let mut head = Head::new();
+    let mut head = Head::NEW;
     let lexed = head.take_lines(&text, false);
-    head.folds = folds.into();
+    head.folds = folds;
     head.keep(text.into(), lexed.line_ends);
     if let Some(mut defect) = head.defect.take() {
         defect.offset = head.received_offset(defect.offset);
@@ -231,17 +159,13 @@ struct Lexed {
 
 impl Head {
     /// A head with nothing in it yet.
-    #[inline(always)]
-    pub fn new() -> Head {
-        Head {
-            text: Text::Other(Bytes::new()),
-            start: Start::Response { status: StatusCode::OK, reason: Span::default() },
-            lines: Vec::with_capacity(USUAL_FIELDS),
-            index: Index::new(),
-            defect: None,
-            folds: Box::default(),
-        }
-    }
+    pub const NEW: Head = Head {
+        text: Text::Other(Bytes::new()),
+        start: Start::Response { status: StatusCode::OK, reason: Span::new(0, 0) },
+        lines: Lines::NEW,
+        defect: None,
+        folds: Vec::new(),
+    };
 
     /// Splits the head at the beginning of `all` into its lines and those into names and values, in one pass; it stops at a fold
     /// if there may be some.
@@ -260,33 +184,35 @@ impl Head {
         let mut line_ends = usize::from(after_line_end);
         let mut at = first_feed.map_or(window.len(), |feed| feed + 1);
         for feed in feeds {
-            let (line, proper) = without_return(window.get(at..feed).unwrap_or_default(), true);
-            line_ends += usize::from(proper);
-            if proper && after_line_end && line.is_empty() {
-                return Lexed { is_folded: false, ended: Some(feed + 1), line_ends };
+            if let Some(line) = usual_line(window, at, feed)
+                && self.lines.count() < MAX_FIELDS
+            {
+                self.lines.push(line);
+                line_ends += 1;
+                (after_line_end, at) = (true, feed + 1);
+                continue;
             }
-            match line.first() {
-                Some(b' ' | b'\t') if may_fold && !self.lines.is_empty() => {
-                    return Lexed { is_folded: true, ended: None, line_ends };
+            let line = window.get(at..feed).unwrap_or_default();
+            match self.take_line(line, at, after_line_end, may_fold) {
+                Taken::Line { proper } => {
+                    line_ends += usize::from(proper);
+                    (after_line_end, at) = (proper, feed + 1);
                 }
-                _ if self.lines.len() >= MAX_FIELDS => {
-                    note(&mut self.defect, Place::Head, at, Problem::Limit);
+                Taken::Fold => return Lexed { is_folded: true, ended: None, line_ends },
+                Taken::End => {
+                    return Lexed { is_folded: false, ended: Some(feed + 1), line_ends: line_ends + 1 };
+                }
+                Taken::Limit => {
                     let rest = window.get(at..).unwrap_or_default();
                     let ended = memchr::memmem::find(rest, b"\r\n\r\n").map(|found| at + found + 4);
                     return Lexed { is_folded: false, ended, line_ends };
                 }
-                _ => self.take_line(line, at),
             }
-            if !proper {
-                note(&mut self.defect, Place::Head, at + line.len(), Problem::BareLineEnd);
-            }
-            after_line_end = proper;
-            at = feed + 1;
         }
         // What has no line feed is a line too: the last one of a head that was cut.
         let rest = window.get(at..).unwrap_or_default();
         if !rest.is_empty() {
-            self.take_other_line(rest, at);
+            self.take_header_line(rest, at);
             note(&mut self.defect, Place::Head, at + rest.len(), Problem::BareLineEnd);
         }
         Lexed { is_folded: false, ended: None, line_ends }
@@ -302,39 +228,63 @@ fn without_return(line: &[u8], has_feed: bool) -> (&[u8], bool) {
     }
 }
 
+/// The line from `at` to its line feed if it is as nearly all are: `Name: value` and CR LF, with a short name that is known and
+/// no white space around the value.
+#[inline(always)] // once for each line of each message
+fn usual_line(head: &[u8], at: usize, feed: usize) -> Option<Line> {
+    let block = head.get(at..)?.first_chunk()?;
+    let colon = find_in_block(block, b':')?;
+    let header = Header::at_start(block, colon)?;
+    let (separator, value) = head.get(at + colon..feed)?.split_first_chunk()?;
+    let value = value.strip_suffix(b"\r")?;
+    // All white space is the space or below it.
+    if separator == b": " && *value.first()? > b' ' && *value.last()? > b' ' {
+        let name = Span::new(at, colon);
+        Some(Line { header, name, value: Span::new(at + colon + separator.len(), value.len()) })
+    } else {
+        None
+    }
+}
+
+/// What a line of any form was taken for.
+enum Taken {
+    /// A header line, or one with a defect; `proper` if it ended with CR LF.
+    Line { proper: bool },
+    /// The empty line at the end.
+    End,
+    /// A fold.
+    Fold,
+    /// One line too many.
+    Limit,
+}
+
 impl Head {
-    /// Adds a header line: nearly always `Name: value`, with a name that is known.
-    #[inline(always)] // called once for nearly every line there is
-    fn take_line(&mut self, line: &[u8], at: usize) {
-        let colon = find_colon(line);
-        if let Some((name, [b':', b' ', value @ ..])) = line.split_at_checked(colon)
-            && let (Some(first), Some(last)) = (value.first(), value.last())
-            && !is_wsp(*first)
-            && !is_wsp(*last)
-        {
-            // A name that is known is a token, and no white space stands before its colon.
-            let header = Header::of(name);
-            if header != Header::Other {
-                let value = Span::new(at + colon + 2, value.len());
-                return self.add(Line { header, name: Span::new(at, colon), value });
-            }
+    /// Takes a line of any form, without its line feed.
+    #[inline(never)]
+    fn take_line(&mut self, line: &[u8], at: usize, after_line_end: bool, may_fold: bool) -> Taken {
+        let (line, proper) = without_return(line, true);
+        if proper && after_line_end && line.is_empty() {
+            return Taken::End;
         }
-        self.take_other_line(line, at);
+        if line.first().copied().is_some_and(is_wsp) && may_fold && self.lines.count() > 0 {
+            return Taken::Fold;
+        }
+        if self.lines.count() >= MAX_FIELDS {
+            note(&mut self.defect, Place::Head, at, Problem::Limit);
+            return Taken::Limit;
+        }
+        self.take_header_line(line, at);
+        if !proper {
+            note(&mut self.defect, Place::Head, at + line.len(), Problem::BareLineEnd);
+        }
+        Taken::Line { proper }
     }
 
-    /// Adds a header line of any form.
-    #[inline(never)]
-    fn take_other_line(&mut self, line: &[u8], at: usize) {
-        match any_header_line(line, at) {
-            Ok(line) => self.add(line),
+    fn take_header_line(&mut self, line: &[u8], at: usize) {
+        match header_line(line, at) {
+            Ok(line) => self.lines.push(line),
             Err(offset) => note(&mut self.defect, Place::Head, offset, Problem::NotAHeader),
         }
-    }
-
-    #[inline]
-    fn add(&mut self, line: Line) {
-        self.index.add(line.header, self.lines.len());
-        self.lines.push(line);
     }
 }
 
@@ -344,10 +294,10 @@ fn note(defect: &mut Option<Box<Defect>>, place: Place, offset: usize, problem: 
 }
 
 /// How many bytes of the head are control bytes (tabs too) or not ASCII. Sums of bytes over blocks in which they cannot
-/// overflow, and one comparison for all of them (0x7f + 1 is below 0): the compiler makes vectors of that.
+/// overflow, and which are whole vectors; one comparison for all of them (0x7f + 1 is below 0): the compiler makes vectors of that.
 fn control_bytes(head: &[u8]) -> usize {
     let is_odd = |b: u8| (b.wrapping_add(1) as i8) <= 0x20;
-    head.chunks(240).map(|block| usize::from(block.iter().map(|b| u8::from(is_odd(*b))).sum::<u8>())).sum()
+    head.chunks(224).map(|block| usize::from(block.iter().map(|b| u8::from(is_odd(*b))).sum::<u8>())).sum()
 }
 
 impl Head {
@@ -364,7 +314,7 @@ impl Head {
 
     /// The first control byte becomes the defect, if it comes before the one that is known.
     fn find_control_bytes(&mut self) {
-        for line in &self.lines {
+        for line in self.lines.from(0) {
             let Some((position, problem)) = blame(line.value.of(self.text.bytes())) else { continue };
             let offset = usize::from(line.value.start) + position;
             if self.defect.as_ref().is_none_or(|defect| offset < defect.offset) {
@@ -393,7 +343,7 @@ fn blame(value: &[u8]) -> Option<(usize, Problem)> {
 }
 
 /// `name HCOLON value` with white space anywhere and any name; the error is the offset of what makes it none.
-fn any_header_line(line: &[u8], at: usize) -> Result<Line, usize> {
+fn header_line(line: &[u8], at: usize) -> Result<Line, usize> {
     let length = run(line, 0, class::TOKEN);
     let colon = run_wsp(line, length);
     if length == 0 || line.get(colon) != Some(&b':') {
@@ -406,12 +356,6 @@ fn any_header_line(line: &[u8], at: usize) -> Result<Line, usize> {
         end -= 1;
     }
     Ok(Line { header, name: Span::new(at, length), value: Span::new(at + start, end - start) })
-}
-
-/// Where the colon stands; the length of the line if it has none. Names are short.
-#[inline(always)]
-fn find_colon(line: &[u8]) -> usize {
-    find_in_first(line, b':').unwrap_or_else(|| memchr(b':', line).unwrap_or(line.len()))
 }
 
 /// Replaces every fold (white space, CR LF, white space) by one space (RFC 3261 §7.3.1), and says where.
@@ -459,7 +403,7 @@ mod tests {
     use super::*;
 
     fn lexed(text: &str) -> Head {
-        let mut head = Head::new();
+        let mut head = Head::NEW;
         lex(&mut Bytes::copy_from_slice(text.as_bytes()), &mut head).unwrap();
         head
     }
@@ -468,7 +412,7 @@ mod tests {
         let head = lexed(text);
         assert_eq!(head.defect, None);
         let text = |span: &Span| String::from_utf8(span.of(head.text.bytes()).to_vec()).unwrap();
-        head.lines.iter().map(|line| (line.header, text(&line.value))).collect()
+        head.lines.from(0).map(|line| (line.header, text(&line.value))).collect()
     }
 
     #[test]
@@ -476,25 +420,6 @@ mod tests {
         let text = "OPTIONS sip:a SIP/2.0\r\nv \t: x\r\nTO :\r\n sip:b \r\n\t;tag=1\r\n  \r\n \r\n ;y\r\nY-:\r\n\r\n";
         let expected = [(Header::Via, "x"), (Header::To, "sip:b ;tag=1 ;y"), (Header::Other, "")];
         assert_eq!(values(text), expected.map(|(h, v)| (h, v.to_owned())));
-    }
-
-    #[test]
-    fn headers_are_found_behind_any_number_of_lines() {
-        for before in [0, 253, 254, 255, 300, MAX_FIELDS - 3] {
-            let others = "X: y\r\n".repeat(before);
-            let head = lexed(&format!("OPTIONS sip:a SIP/2.0\r\n{others}To: a\r\nVia: b\r\nTo: c\r\n\r\n"));
-            for (header, at) in [(Header::To, before), (Header::Via, before + 1)] {
-                let first = head.index.first(header).unwrap();
-                assert_eq!(
-                    head.lines[first..].iter().position(|line| line.header == header),
-                    Some(at - first)
-                );
-            }
-            let repeated =
-                [Header::To, Header::Via, Header::From].map(|header| head.index.is_repeated(header));
-            assert_eq!(repeated, [true, false, false]);
-            assert_eq!(head.index.first(Header::From), None);
-        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Header names.
 
+use crate::block::BLOCK;
 use std::fmt;
 
 macro_rules! headers {
@@ -58,102 +59,108 @@ headers! {
 /// Slots of the look-up table; enough that a multiplier without collisions is found after a few tries.
 const SLOTS: usize = 512;
 
-/// A name as two words to compare, case aside: its first and last eight bytes; four and four in one word for a name of four to
-/// seven bytes, single bytes for a shorter one.
+/// The first sixteen bytes of a name as words to compare, zeros behind a shorter one.
 #[derive(Clone, Copy)]
 struct Words {
     first: u64,
     last: u64,
 }
 
-const WORD: usize = 8;
-const HALF: usize = 4;
 /// The bits of a word that are the case of its letters, where it has letters.
-const CASE: u64 = u64::from_ne_bytes([0x20; WORD]);
+const CASE: u64 = u64::from_ne_bytes([0x20; BLOCK / 2]);
 
 impl Words {
-    #[inline]
-    const fn of(name: &[u8]) -> Words {
-        if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
-            Words { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last) }
-        } else if let (Some(first), Some(last)) = (name.first_chunk::<HALF>(), name.last_chunk::<HALF>()) {
-            let (first, last) = (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64);
-            Words { first: first | last << 32, last: 0 }
-        } else {
-            let first = match name {
-                [a] => *a as u64,
-                [a, b] => *a as u64 | (*b as u64) << 8,
-                [a, b, c] => *a as u64 | (*b as u64) << 8 | (*c as u64) << 16,
-                _ => 0,
-            };
-            Words { first, last: 0 }
-        }
+    const NONE: Words = Words { first: 0, last: 0 };
+
+    #[inline(always)]
+    const fn of(block: &[u8; BLOCK]) -> Words {
+        let all = u128::from_le_bytes(*block);
+        Words { first: all as u64, last: (all >> u64::BITS) as u64 }
     }
 
-    #[inline]
+    #[inline(always)]
+    const fn and(self, mask: Words) -> Words {
+        Words { first: self.first & mask.first, last: self.last & mask.last }
+    }
+
+    /// Where a name of this length stands in the look-up table, the same for each case of its letters.
+    #[inline(always)]
     const fn slot(self, length: usize, multiplier: u64) -> usize {
-        let key = (self.first | CASE) ^ (self.last | CASE).rotate_left(29) ^ length as u64;
+        let key = (self.first ^ self.last.rotate_left(24) ^ length as u64) | CASE;
         (key.wrapping_mul(multiplier) >> 55) as usize % SLOTS
     }
-
-    /// The bits that are the case of a letter.
-    const fn case(self) -> Words {
-        const fn of(word: u64) -> u64 {
-            let (bytes, mut case, mut at) = (word.to_le_bytes(), [0; WORD], 0);
-            while at < WORD {
-                #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
-                if bytes[at].is_ascii_alphabetic() {
-                    case[at] = 0x20;
-                }
-                at += 1;
-            }
-            u64::from_le_bytes(case)
-        }
-        Words { first: of(self.first), last: of(self.last) }
-    }
 }
+
+/// For each length that is less than a block, the bits of so many bytes.
+static LENGTHS: [Words; BLOCK] = {
+    let (mut all, mut length) = ([Words::NONE; BLOCK], 0);
+    #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
+    while length < BLOCK {
+        all[length] = Words::of(&((1u128 << (8 * length)) - 1).to_le_bytes());
+        length += 1;
+    }
+    all
+};
 
 /// A header as the look-up compares it.
 #[derive(Clone, Copy)]
 struct Entry {
     words: Words,
-    case: Words,
+    /// The bits that must be the same: not the case of a letter, nor what is behind the name.
+    mask: Words,
     name: &'static str,
     header: Header,
 }
 
-static ENTRIES: [Entry; Header::ALL.len()] = {
-    let none = Words { first: 0, last: 0 };
-    let mut all = [Entry { words: none, case: none, name: "", header: Header::Other }; Header::ALL.len()];
+impl Entry {
+    const NONE: Entry = Entry::of(Header::Other, "");
+
+    #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
+    const fn of(header: Header, name: &'static str) -> Entry {
+        let (bytes, mut block, mut mask, mut at) = (name.as_bytes(), [0; BLOCK], [0xff; BLOCK], 0);
+        while at < BLOCK && at < bytes.len() {
+            block[at] = bytes[at];
+            if bytes[at].is_ascii_alphabetic() {
+                mask[at] = !0x20;
+            }
+            at += 1;
+        }
+        Entry { words: Words::of(&block), mask: Words::of(&mask), name, header }
+    }
+}
+
+/// All headers, behind one without a name that is none.
+const ALL_ENTRIES: [Entry; Header::ALL.len() + 1] = {
+    let mut all = [Entry::NONE; Header::ALL.len() + 1];
     let mut at = 0;
     #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
-    while at < all.len() {
+    while at < Header::ALL.len() {
         let (header, name) = Header::ALL[at];
-        let words = Words::of(name.as_bytes());
-        all[at] = Entry { words, case: words.case(), name, header };
+        all[at + 1] = Entry::of(header, name);
         at += 1;
     }
     all
 };
 
-/// A multiplier with which no two names share a slot, and the table: for each slot the position in [`ENTRIES`], one-based, 0
-/// for none.
+static ENTRIES: [Entry; Header::ALL.len() + 1] = ALL_ENTRIES;
+
+/// A multiplier with which no two names share a slot, and the table: for each slot the position in [`ENTRIES`], 0 for
+/// none.
 #[allow(clippy::indexing_slicing)] // evaluated by the compiler: out of range would not build
 const fn index() -> (u64, [u8; SLOTS]) {
     let mut multiplier = 0x9e37_79b9_7f4a_7c15_u64;
     loop {
         let mut table = [0u8; SLOTS];
-        let mut at = 0;
-        while at < Header::ALL.len() {
-            let name = Header::ALL[at].1.as_bytes();
-            let slot = Words::of(name).slot(name.len(), multiplier);
+        let mut at = 1;
+        while at < ALL_ENTRIES.len() {
+            let slot = ALL_ENTRIES[at].words.slot(ALL_ENTRIES[at].name.len(), multiplier);
             if table[slot] != 0 {
                 break;
             }
-            table[slot] = at as u8 + 1;
+            table[slot] = at as u8;
             at += 1;
         }
-        if at == Header::ALL.len() {
+        if at == ALL_ENTRIES.len() {
             return (multiplier, table);
         }
         multiplier = multiplier.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814e) | 1;
@@ -165,29 +172,43 @@ static INDEX: [u8; SLOTS] = index().1;
 
 impl Header {
     /// The header of a name in any case, long or compact (RFC 3261 §7.3.3).
-    #[inline(always)] // once for each line of each message
     pub fn of(name: &[u8]) -> Header {
-        if let [letter] = name {
-            return compact(*letter);
-        }
-        let words = Words::of(name);
-        let at = INDEX.get(words.slot(name.len(), MULTIPLIER)).copied().unwrap_or_default();
-        match ENTRIES.get(usize::from(at).wrapping_sub(1)) {
-            Some(entry) if entry.is(name, words) => entry.header,
+        let (start, rest) = name.split_at_checked(BLOCK).unwrap_or((name, &[]));
+        let mut block = [0; BLOCK];
+        block.iter_mut().zip(start).for_each(|(to, from)| *to = *from);
+        match Header::find(Words::of(&block), name.len()) {
+            _ if name.len() == 1 => name.first().map_or(Header::Other, |letter| compact(*letter)),
+            Some(entry)
+                if entry
+                    .name
+                    .as_bytes()
+                    .get(start.len()..)
+                    .is_some_and(|name| name.eq_ignore_ascii_case(rest)) =>
+            {
+                entry.header
+            }
             _ => Header::Other,
         }
     }
-}
 
-impl Entry {
+    /// The header whose name is the first `length` bytes of a block, and not all of it.
+    #[inline(always)] // once for each line of each message
+    pub(crate) fn at_start(block: &[u8; BLOCK], length: usize) -> Option<Header> {
+        if length < 2 {
+            return Some(Header::of(block.get(..length)?)).filter(|header| *header != Header::Other);
+        }
+        let words = Words::of(block).and(*LENGTHS.get(length)?);
+        Header::find(words, length).map(|entry| entry.header)
+    }
+
+    /// The entry of the name of this length that begins with these words.
     #[inline(always)]
-    fn is(&self, name: &[u8], words: Words) -> bool {
-        let differs = (words.first ^ self.words.first) & !self.case.first
-            | (words.last ^ self.words.last) & !self.case.last;
-        differs == 0
-            && name.len() == self.name.len()
-            // The words say all of a name of up to two of them.
-            && (name.len() <= 2 * WORD || self.name.as_bytes().eq_ignore_ascii_case(name))
+    fn find(words: Words, length: usize) -> Option<&'static Entry> {
+        let at = INDEX.get(words.slot(length, MULTIPLIER)).copied().unwrap_or_default();
+        let entry = ENTRIES.get(usize::from(at))?;
+        let differs = (words.first ^ entry.words.first) & entry.mask.first
+            | (words.last ^ entry.words.last) & entry.mask.last;
+        (differs == 0 && length == entry.name.len()).then_some(entry)
     }
 }
 
@@ -206,6 +227,11 @@ mod tests {
         for (header, name) in Header::ALL {
             assert_eq!(Header::of(name.as_bytes()), *header);
             assert_eq!(Header::of(name.to_uppercase().as_bytes()), *header);
+            for before_value in [": ", ":", "\0\0"] {
+                let line = format!("{}{before_value}0123456789abcdef", name.to_lowercase());
+                let expected = (name.len() < BLOCK).then_some(*header);
+                assert_eq!(Header::at_start(line.as_bytes().first_chunk().unwrap(), name.len()), expected);
+            }
         }
         for (name, header) in [("v", Header::Via), ("L", Header::ContentLength), ("i", Header::CallId)] {
             assert_eq!(Header::of(name.as_bytes()), header);
@@ -221,8 +247,13 @@ mod tests {
                 assert_eq!(Header::of(&other), Header::Other, "{name} {at}");
             }
         }
-        for unknown in ["", "q", "X-Own", "Vib", "Content-Lengthy"] {
+        for unknown in
+            ["", "q", "\0", "X-Own", "Vib", "To\0", "\0To", "Content-Lengthy", "Content-Dispositiom"]
+        {
             assert_eq!(Header::of(unknown.as_bytes()), Header::Other);
+            let line = format!("{unknown}: 0123456789abcdef");
+            let block = line.as_bytes().first_chunk().unwrap();
+            assert_eq!(Header::at_start(block, unknown.len()), None);
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Everything here works on `&str` with byte positions, never panics, and never allocates.
 
+use crate::block::plain_quoted;
+
 /// The classes of §25.1 that a byte can belong to; one table look-up answers any of them.
 pub(crate) mod class {
     /// `token`: alphanumeric or one of ``-.!%*_+`'~``.
@@ -326,6 +328,10 @@ pub(crate) fn quoted_end(bytes: &[u8], from: usize) -> Option<usize> {
         return None;
     }
     let mut at = from + 1;
+    // Nearly every one is short and has no backslash.
+    if let Some(length) = bytes.get(at..).and_then(<[u8]>::first_chunk).and_then(plain_quoted) {
+        return Some(at + length + 1);
+    }
     loop {
         match bytes.get(at)? {
             b'"' => return Some(at + 1),

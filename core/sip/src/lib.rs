@@ -21,6 +21,7 @@ mod identity;
 mod judge;
 mod lex;
 pub mod limits;
+mod lines;
 mod message;
 mod method;
 mod name_addr;

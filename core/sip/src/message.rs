@@ -4,8 +4,9 @@ use crate::defect::{Defect, Fault, Place, Problem};
 use crate::fields::{
     At, CSeq, CallId, Contact, ContentLength, ContentType, FieldValue, From, To, Values, Via,
 };
-use crate::head::{self, Head, Line};
+use crate::head::{self, Head};
 use crate::lex::Cursor;
+use crate::lines::{Line, Span};
 use crate::start::Start;
 use crate::{Header, Method, StatusCode, Uri};
 use bytes::Bytes;
@@ -24,7 +25,9 @@ use std::borrow::Cow;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Message {
-    head: Head,
+    head: Box<Head>,
+    /// Content-Length, if it was read already.
+    content_length: Option<u64>,
     body: Bytes,
 }
 
@@ -58,29 +61,6 @@ pub struct Field<'a> {
     pub value: &'a [u8],
 }
 
-/// The lines of one header.
-#[derive(Clone, Debug)]
-struct Lines<'a> {
-    lines: std::slice::Iter<'a, Line>,
-    header: Header,
-    /// How many there are at most.
-    left: usize,
-}
-
-impl<'a> Iterator for Lines<'a> {
-    type Item = &'a Line;
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a Line> {
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        let header = self.header;
-        self.lines.find(|line| line.header == header)
-    }
-}
-
 impl Message {
     /// Takes one message from the beginning of `bytes`, as from a datagram: Content-Length governs, without it the rest
     /// is the body (RFC 3261 §18.3). Also says how many bytes remain.
@@ -90,38 +70,34 @@ impl Message {
     /// # Errors
     /// [`Defect`] if there is no message: no end of the head, or a body shorter than announced.
     pub fn parse(bytes: Bytes) -> Result<(Message, usize), Defect> {
-        let mut message = Message { head: Head::new(), body: Bytes::new() };
-        let mut rest = bytes;
-        head::lex(&mut rest, &mut message.head)?;
-        let length = match message.content_length()? {
+        let (mut message, rest) = Message::parse_head(bytes)?;
+        message.content_length = message.read_content_length()?;
+        let length = match message.content_length {
             None => rest.len(),
             Some(length) => usize::try_from(length).unwrap_or(usize::MAX),
         };
         if length > rest.len() {
-            return Err(message.defect_at(
-                Place::Body,
-                message.head_length() + rest.len(),
-                Problem::Truncated,
-            ));
+            let offset = message.head_length() + rest.len();
+            return Err(message.defect_at(Place::Body, offset, Problem::Truncated));
         }
         let remaining = rest.len() - length;
-        rest.truncate(length);
         message.body = rest;
+        message.body.truncate(length);
         Ok((message, remaining))
     }
 
     /// The head alone, and what follows it.
     #[inline(always)]
     pub(crate) fn parse_head(mut bytes: Bytes) -> Result<(Message, Bytes), Defect> {
-        let mut message = Message { head: Head::new(), body: Bytes::new() };
-        head::lex(&mut bytes, &mut message.head)?;
-        Ok((message, bytes))
+        let mut head = Box::new(Head::NEW);
+        head::lex(&mut bytes, &mut head)?;
+        Ok((Message { head, content_length: None, body: Bytes::new() }, bytes))
     }
 
     /// The lines of a head that has no end; `None` if they make no head at all.
     pub(crate) fn parse_unterminated(bytes: Bytes) -> Option<Message> {
         let head = head::lex_unterminated(bytes)?;
-        Some(Message { head, body: Bytes::new() })
+        Some(Message { head: Box::new(head), content_length: None, body: Bytes::new() })
     }
 
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
@@ -151,7 +127,7 @@ impl Message {
     /// # Errors
     /// [`Defect`] if it is neither a request line nor a status line.
     pub fn start_line(&self) -> Result<StartLine<'_>, Defect> {
-        let text = |span: &head::Span| span.of(self.head.text.bytes());
+        let text = |span: &Span| span.of(self.head.text.bytes());
         match &self.head.start {
             Start::Bad { defect, .. } => Err(Defect::clone(defect)),
             Start::Response { status, reason } => {
@@ -207,32 +183,12 @@ impl Message {
 
     /// All header lines, in their order.
     pub fn fields(&self) -> impl Iterator<Item = Field<'_>> {
-        self.head.lines.iter().map(|line| Field {
+        self.head.lines.from(0).map(|line| Field {
             header: line.header,
             // Names are tokens, and tokens are ASCII.
             name: self.head.text.str(&line.name).unwrap_or_default(),
             value: line.value.of(self.head.text.bytes()),
         })
-    }
-
-    /// The lines of a header; no line is looked at in vain behind the last one.
-    #[inline]
-    fn lines(&self, header: Header) -> Lines<'_> {
-        let (lines, left) = match self.head.index.first(header) {
-            None => (&[][..], 0),
-            Some(first) => {
-                let left = if self.is_repeated(header) { usize::MAX } else { 1 };
-                (self.head.lines.get(first..).unwrap_or_default(), left)
-            }
-        };
-        Lines { lines: lines.iter(), header, left }
-    }
-
-    /// The first line of a header.
-    #[inline(always)]
-    fn first_line(&self, header: Header) -> Option<&Line> {
-        let line = self.head.lines.get(self.head.index.first(header)?)?;
-        if line.header == header { Some(line) } else { self.lines(header).next() }
     }
 
     #[inline]
@@ -242,22 +198,22 @@ impl Message {
 
     /// Whether the header is there at all.
     pub fn has(&self, header: Header) -> bool {
-        self.head.index.first(header).is_some()
+        self.head.lines.has(header)
     }
 
     /// Whether the header has more than one line.
     pub(crate) fn is_repeated(&self, header: Header) -> bool {
-        self.head.index.is_repeated(header)
+        self.head.lines.is_repeated(header)
     }
 
     /// How many lines of this header there are.
     pub fn count(&self, header: Header) -> usize {
-        self.lines(header).count()
+        self.head.lines.of(header).count()
     }
 
     /// The value of a header as text, from its first line; `None` if it is absent or not UTF-8.
     pub fn value(&self, header: Header) -> Option<&str> {
-        self.lines(header).next().and_then(|line| self.text(line).ok())
+        self.head.lines.of(header).next().and_then(|line| self.text(line).ok())
     }
 
     /// The value of the first line of a header whose name this crate does not know.
@@ -274,7 +230,7 @@ impl Message {
     #[inline(always)]
     pub fn get<'a, V: FieldValue<'a>>(&'a self) -> Result<Option<V>, Defect> {
         // An empty list has no value; the next line may have one.
-        for line in self.lines(V::HEADER) {
+        for line in self.head.lines.of(V::HEADER) {
             if !(V::MAY_BE_EMPTY && line.value.length == 0) {
                 return self.value_of_line(line).map(Some);
             }
@@ -285,7 +241,7 @@ impl Message {
     /// All values of a header, over all its lines and commas, in their order. A line that is malformed ends in an error;
     /// the lines behind it are read all the same.
     pub fn all<'a, V: FieldValue<'a>>(&'a self) -> impl Iterator<Item = Result<V, Defect>> {
-        let mut lines = self.lines(V::HEADER);
+        let mut lines = self.head.lines.of(V::HEADER);
         let mut current: Option<(&Line, Values<'a, V>)> = None;
         std::iter::from_fn(move || {
             loop {
@@ -309,7 +265,7 @@ impl Message {
     /// The first value of a header that never is an empty list.
     #[inline(always)]
     fn mandatory<'a, V: FieldValue<'a>>(&'a self) -> Result<V, Defect> {
-        match self.first_line(V::HEADER) {
+        match self.head.lines.first(V::HEADER) {
             Some(line) => self.value_of_line(line),
             None => Err(self.missing(V::HEADER)),
         }
@@ -319,15 +275,27 @@ impl Message {
     #[inline(always)]
     fn value_of_line<'a, V: FieldValue<'a>>(&'a self, line: &'a Line) -> Result<V, Defect> {
         let mut at = At(Cursor::new(self.text(line)?));
-        let value = V::read(&mut at).map_err(|fault| self.defect(line, fault))?;
-        // Lines have no white space at their ends.
-        if !at.0.is_end() {
-            at.0.skip_wsp();
-            if !(at.0.is_end() || V::LIST && at.0.peek() == Some(b',')) {
-                return Err(self.defect(line, Fault::new(at.0.at(), Problem::Trailing)));
-            }
+        match V::read(&mut at) {
+            // Lines have no white space at their ends.
+            Ok(value) if at.0.is_end() => Ok(value),
+            read => self.value_with_more(line, at.0, read),
         }
-        Ok(value)
+    }
+
+    /// What was read of a line, if what follows it may follow it.
+    #[inline(never)]
+    fn value_with_more<'a, V: FieldValue<'a>>(
+        &'a self,
+        line: &'a Line,
+        mut rest: Cursor<'a>,
+        read: Result<V, Fault>,
+    ) -> Result<V, Defect> {
+        rest.skip_wsp();
+        match read {
+            Ok(value) if rest.is_end() || V::LIST && rest.peek() == Some(b',') => Ok(value),
+            Ok(_) => Err(self.defect(line, Fault::new(rest.at(), Problem::Trailing))),
+            Err(fault) => Err(self.defect(line, fault)),
+        }
     }
 
     pub(crate) fn missing(&self, header: Header) -> Defect {
@@ -336,7 +304,7 @@ impl Message {
 
     /// A defect of the header's last line, at its beginning.
     pub(crate) fn blame(&self, header: Header, problem: Problem) -> Defect {
-        match self.lines(header).last() {
+        match self.head.lines.of(header).last() {
             Some(line) => self.defect(line, Fault::new(0, problem)),
             None => self.missing(header),
         }
@@ -344,7 +312,7 @@ impl Message {
 
     /// A defect of the header's first line, at its beginning.
     pub(crate) fn blame_first(&self, header: Header, problem: Problem) -> Defect {
-        match self.lines(header).next() {
+        match self.head.lines.of(header).next() {
             Some(line) => self.defect(line, Fault::new(0, problem)),
             None => self.missing(header),
         }
@@ -413,10 +381,20 @@ impl Message {
     /// # Errors
     /// [`Defect`] if it is not a number, or if two lines differ.
     pub fn content_length(&self) -> Result<Option<u64>, Defect> {
-        if !self.is_repeated(Header::ContentLength) {
-            let Some(line) = self.first_line(Header::ContentLength) else { return Ok(None) };
-            return self.value_of_line(line).map(|ContentLength(length)| Some(length));
+        if self.content_length.is_some() { Ok(self.content_length) } else { self.read_content_length() }
+    }
+
+    #[inline(always)]
+    fn read_content_length(&self) -> Result<Option<u64>, Defect> {
+        if self.is_repeated(Header::ContentLength) {
+            return self.repeated_content_length();
         }
+        let Some(line) = self.head.lines.first(Header::ContentLength) else { return Ok(None) };
+        self.value_of_line(line).map(|ContentLength(length)| Some(length))
+    }
+
+    #[inline(never)]
+    fn repeated_content_length(&self) -> Result<Option<u64>, Defect> {
         let mut length = None;
         for value in self.all::<ContentLength>() {
             let ContentLength(value) = value?;

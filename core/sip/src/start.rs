@@ -2,8 +2,8 @@
 
 use crate::StatusCode;
 use crate::defect::{Defect, Place, Problem};
-use crate::head::Span;
 use crate::lex::{class, run};
+use crate::lines::Span;
 use memchr::memchr;
 
 /// What the start line is.

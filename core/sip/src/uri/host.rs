@@ -35,13 +35,19 @@ fn name_or_ipv4(text: &str) -> Option<HostKind> {
 }
 
 /// Where the name that begins at `start` ends, and whether its last label is digits alone; `None` if there is none.
-#[inline]
+#[inline(always)]
 fn name_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    // Nearly every name is short and ends with a letter.
     if let Some(length) = bytes.get(start..)?.first_chunk().and_then(plain_name)
         && bytes.get(start + length - 1).is_some_and(u8::is_ascii_alphabetic)
     {
         return Some((start + length, false));
     }
+    any_name_end(bytes, start)
+}
+
+#[inline(never)]
+fn any_name_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
     // Words with one separator between them; two in a row, or one at an end, are rare and looked at closely.
     let (mut at, mut is_plain) = (start, true);
     let end = loop {
@@ -83,27 +89,27 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
 /// The IPv4 address that begins at `at`, and where it ends.
 #[inline(always)]
 fn ipv4_prefix(bytes: &[u8], at: usize) -> Option<(Ipv4Addr, usize)> {
-    let (mut address, mut group, mut digits, mut dots, mut end) = (0u32, 0u32, 0, 0, at);
-    for byte in bytes.get(at..)? {
-        let digit = u32::from(byte.wrapping_sub(b'0'));
-        if digit < 10 {
-            if digits > 0 && group == 0 {
-                return None;
-            }
-            group = group * 10 + digit;
-            digits += 1;
-            if group > 255 {
-                return None;
-            }
-        } else if *byte == b'.' && digits > 0 && dots < 3 {
-            address = address << 8 | group;
-            (group, digits, dots) = (0, 0, dots + 1);
-        } else {
-            break;
+    let (mut address, mut end) = octet(bytes, at)?;
+    for _ in 1..4 {
+        if bytes.get(end) != Some(&b'.') {
+            return None;
         }
-        end += 1;
+        let (number, next) = octet(bytes, end + 1)?;
+        (address, end) = (address << 8 | number, next);
     }
-    (digits > 0 && dots == 3).then(|| ((address << 8 | group).into(), end))
+    Some((address.into(), end))
+}
+
+/// The number to 255 that begins at `at`, and where it ends.
+#[inline(always)]
+fn octet(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
+    let digit =
+        |at: usize| bytes.get(at).map(|b| u32::from(b.wrapping_sub(b'0'))).filter(|digit| *digit < 10);
+    let first = digit(at)?;
+    let Some(second) = digit(at + 1) else { return Some((first, at + 1)) };
+    let Some(third) = digit(at + 2) else { return (first > 0).then_some((10 * first + second, at + 2)) };
+    let number = 100 * first + 10 * second + third;
+    (first > 0 && number <= 255 && digit(at + 3).is_none()).then_some((number, at + 3))
 }
 
 /// Reads an IPv6 address. The grammar of RFC 3261 put a third colon between `::` and an IPv4 address by mistake; both
@@ -131,11 +137,13 @@ pub(super) fn host_end(text: &str, at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     match bytes.get(at)? {
         b'[' => ipv6_end(text, at),
-        b'0'..=b'9' => match ipv4_prefix(bytes, at) {
-            Some((_, end)) if bytes.get(end).is_none_or(|b| !class::is(*b, class::HOST)) => Some(end),
-            // Digits alone as the last label would be an IPv4 address, and it is none.
-            _ => name_end(bytes, at).filter(|(_, is_address)| !is_address).map(|(end, _)| end),
-        },
+        b'0'..=b'9'
+            if let Some((_, end)) = ipv4_prefix(bytes, at)
+                && bytes.get(end).is_none_or(|b| !class::is(*b, class::HOST)) =>
+        {
+            Some(end)
+        }
+        // Digits alone as the last label would be an IPv4 address, and it is none.
         _ => name_end(bytes, at).filter(|(_, is_address)| !is_address).map(|(end, _)| end),
     }
 }
@@ -161,6 +169,14 @@ pub(crate) fn take_port(cursor: &mut Cursor<'_>) -> Result<u16, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_and_dots_are_read_as_the_standard_library_reads_them(text in "([0-9]{1,3}[.]){3}[0-9]{1,3}|[0-9.a]{0,16}") {
+            prop_assert_eq!(ipv4(&text), text.parse().ok(), "{}", text);
+        }
+    }
 
     #[test]
     fn ipv4_addresses_are_read_as_the_standard_library_reads_them() {
