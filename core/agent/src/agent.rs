@@ -388,7 +388,7 @@ impl Agent {
             return;
         };
         if let Some(slot) = self.slots.get_mut(index) {
-            slot.link = Link::Up(Up::new(now, id, local, peer));
+            slot.link = Link::Up(Up::new(now, id, (local, peer), slot.bearable));
             slot.last_peer = Some(peer);
             // Another host was tried, if there was one.
             slot.shunned = None;

@@ -17,6 +17,10 @@ const EARLIEST: u32 = 80;
 /// And at the latest after so much of it: what replaces a connection that has gone silent is then there within the interval and
 /// the time of a pong.
 const LATEST: u32 = 99;
+/// Where a NAT forgets connections, pings come this often at most.
+const SHORTEST: Duration = Duration::from_secs(30);
+/// When a flow that comes after failures is pinged first: the pong ends them (OUT-10), and not before it has lasted a while.
+const PROVE_AFTER: Duration = Duration::from_secs(32);
 
 /// The keep-alives of one flow.
 #[derive(Debug, Default)]
@@ -28,6 +32,12 @@ pub(crate) struct KeepAlive {
     /// What of the interval passes before the next ping: another part each time (OUT-17).
     mille: u32,
     awaiting: Option<Duration>,
+    /// The unanswered ping was sent because the flow was doubted, and not because it was quiet for so long.
+    probes: bool,
+    /// It comes after failures, and has not been pinged yet.
+    unproven: bool,
+    /// The longest interval that the path is known to bear; `None` if nothing is known against any.
+    bearable: Option<Duration>,
     /// The server said that it answers, or it did once (OUT-19).
     pongs: bool,
     ponged: bool,
@@ -45,8 +55,33 @@ pub(crate) enum LineEnd {
 }
 
 impl KeepAlive {
-    /// Starts pinging, or goes on with what the latest 2xx says.
-    pub fn start(&mut self, now: Now, random: &mut Random, flow_timer: Option<u32>, pongs: bool) {
+    /// Keep-alives on a path that bears no longer interval.
+    pub fn new(bearable: Option<Duration>) -> Self {
+        KeepAlive { bearable, ..KeepAlive::default() }
+    }
+
+    /// What the next connection should take for bearable, now that this one has gone silent: if a NAT forgot it while it was
+    /// quiet, half the interval keeps the next one. Nothing is learned of one that was only asked whether it is still there.
+    pub fn learned(&self, longest: Duration) -> Option<Duration> {
+        match self.probes {
+            true => self.bearable,
+            false => Some((self.interval(longest) / 2).max(SHORTEST)),
+        }
+    }
+
+    fn interval(&self, longest: Duration) -> Duration {
+        let wanted = self.flow_timer.unwrap_or(longest);
+        self.bearable.map_or(wanted, |bearable| wanted.min(bearable))
+    }
+
+    /// Starts pinging, or goes on with what the latest 2xx says. `unproven`: the flow comes after failures.
+    pub fn start(
+        &mut self,
+        now: Now,
+        random: &mut Random,
+        (flow_timer, pongs): (Option<u32>, bool),
+        unproven: bool,
+    ) {
         self.flow_timer = flow_timer.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
         if pongs && !self.pongs {
             // What was sent before an answer was promised is not held against the server.
@@ -54,6 +89,7 @@ impl KeepAlive {
         }
         if self.last.is_none() {
             self.schedule(now, random);
+            self.unproven = unproven;
         }
     }
 
@@ -103,8 +139,8 @@ impl KeepAlive {
     }
 
     fn after(&self, longest: Duration, mille: u32) -> Option<Duration> {
-        let interval = self.flow_timer.unwrap_or(longest);
-        Some(self.last? + interval.saturating_mul(mille) / 1000)
+        let wait = self.interval(longest).saturating_mul(mille) / 1000;
+        Some(self.last? + if self.unproven { wait.min(PROVE_AFTER) } else { wait })
     }
 
     /// Whether a pong is overdue.
@@ -125,6 +161,7 @@ impl KeepAlive {
     /// A ping goes out.
     pub fn ping(&mut self, now: Now, random: &mut Random) {
         self.awaiting = Some(now.mono + PONG_WITHIN);
+        (self.probes, self.unproven) = (false, false);
         self.schedule(now, random);
     }
 
@@ -135,11 +172,13 @@ impl KeepAlive {
         match self.awaiting {
             Some(at) if at > now.mono => {
                 self.awaiting = Some(at.min(until));
+                self.probes = true;
                 false
             }
             _ => {
                 self.ping(now, random);
                 self.awaiting = Some(until);
+                self.probes = true;
                 true
             }
         }
@@ -160,7 +199,7 @@ mod tests {
     fn a_ping_goes_out_in_the_flow_timers_time_out_16() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
         assert_eq!(alive.deadline(OURS), None);
-        alive.start(at(0), &mut random, Some(30), true);
+        alive.start(at(0), &mut random, (Some(30), true), false);
         let (due, _) = alive.deadline(OURS).unwrap();
         assert!((Duration::from_secs(24)..=Duration::from_secs(30)).contains(&due));
         assert!(alive.is_due(at(30), OURS) && !alive.may_ping(at(23), OURS) && alive.may_ping(at(24), OURS));
@@ -172,17 +211,17 @@ mod tests {
     #[test]
     fn a_refresh_does_not_put_the_next_ping_off_out_16() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
-        alive.start(at(0), &mut random, Some(30), true);
-        alive.start(at(20), &mut random, Some(30), true);
+        alive.start(at(0), &mut random, (Some(30), true), false);
+        alive.start(at(20), &mut random, (Some(30), true), false);
         assert!(alive.is_due(at(30), OURS));
-        alive.start(at(22), &mut random, Some(10), true);
+        alive.start(at(22), &mut random, (Some(10), true), false);
         assert!(alive.is_due(at(22), OURS), "a shorter one counts at once");
     }
 
     #[test]
     fn a_pong_is_expected_only_of_who_gives_one_out_19() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
-        alive.start(at(0), &mut random, None, false);
+        alive.start(at(0), &mut random, (None, false), false);
         alive.ping(at(120), &mut random);
         assert!(!alive.is_overdue(at(1000)));
         assert_eq!(alive.line_end(), LineEnd::Pong);
@@ -194,7 +233,7 @@ mod tests {
     fn a_ping_from_before_the_promise_is_not_held_against_the_server() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
         assert!(alive.probe(at(0), &mut random));
-        alive.start(at(4), &mut random, Some(30), true);
+        alive.start(at(4), &mut random, (Some(30), true), false);
         assert!(!alive.is_overdue(at(4)));
         assert!(alive.deadline(OURS).is_some_and(|(due, pong)| !pong && due > Duration::from_secs(4)));
     }
@@ -202,7 +241,7 @@ mod tests {
     #[test]
     fn a_probe_shortens_the_wait_for_a_pong() {
         let (mut alive, mut random) = (KeepAlive::default(), Random::new([0; 32]));
-        alive.start(at(0), &mut random, None, true);
+        alive.start(at(0), &mut random, (None, true), false);
         assert!(alive.probe(at(10), &mut random));
         assert!(alive.is_overdue(at(14)));
         alive.line_end();

@@ -31,6 +31,8 @@ pub(crate) struct Registration {
     slot: usize,
     identifiers: Identifiers,
     attempt: Attempt,
+    /// That of a REGISTER for whose answer nobody waits any more, since another flow takes over.
+    left: Option<Attempt>,
     phase: Phase,
     /// What the registrar holds of us, as far as we know.
     bound: Option<Bound>,
@@ -95,6 +97,7 @@ impl Registration {
             slot,
             identifiers: Identifiers { cseq: 0, ..Identifiers::new(random) },
             attempt: Attempt::default(),
+            left: None,
             phase: Phase::Idle,
             bound: None,
             stale: None,
@@ -264,6 +267,9 @@ impl Registration {
     /// one, at once. Nobody waits any more for the answer to one that is under way.
     pub fn moved(&mut self) {
         self.keep_stale();
+        if self.is_pending() {
+            self.left = Some(std::mem::take(&mut self.attempt));
+        }
         if !matches!(self.phase, Phase::Refused(_)) {
             self.phase = Phase::Idle;
         }

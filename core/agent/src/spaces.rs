@@ -170,16 +170,7 @@ impl Spaces {
         response: &Message,
         method: &Method<'_>,
     ) -> Result<(), CredentialsProblem> {
-        let side = match response.status() {
-            Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => Side::Proxy,
-            _ => Side::Server,
-        };
-        let challenges: Vec<Challenge> = response
-            .fields()
-            .filter(|field| field.header == side.challenge())
-            .filter_map(|field| Challenge::parse_all(std::str::from_utf8(field.value).ok()?).ok())
-            .flatten()
-            .collect();
+        let (side, challenges) = challenges(response);
         let is_register = *method == Method::Register;
         // Who names his authorization servers has tokens in mind; a password, too, answers what no token answers.
         let mut tokens = std::mem::take(&mut self.tokens);
@@ -229,6 +220,14 @@ impl Spaces {
             self.learn(account, attempt, key, challenge, (*method == Method::Register, again));
         }
         Ok(())
+    }
+
+    /// Takes what the answer to a request refuses for which nobody waits any more.
+    pub fn overheard(&mut self, account: &Account, attempt: &Attempt, response: &Message) {
+        if matches!(response.status().map(StatusCode::code), Some(401 | 407)) {
+            let (side, challenges) = challenges(response);
+            self.tokens.overheard(account, side, &challenges, &attempt.tokens);
+        }
     }
 
     fn reject(&mut self, realm: String) {
@@ -320,6 +319,21 @@ impl Spaces {
             }
         }
     }
+}
+
+/// The challenges of a 401 or 407, and whose they are.
+fn challenges(response: &Message) -> (Side, Vec<Challenge>) {
+    let side = match response.status() {
+        Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => Side::Proxy,
+        _ => Side::Server,
+    };
+    let all = response
+        .fields()
+        .filter(|field| field.header == side.challenge())
+        .filter_map(|field| Challenge::parse_all(std::str::from_utf8(field.value).ok()?).ok())
+        .flatten()
+        .collect();
+    (side, all)
 }
 
 /// Answers one challenge and counts it.

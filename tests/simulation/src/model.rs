@@ -494,12 +494,10 @@ impl Wire {
             Method::Register => match self.registering.get(&conn) {
                 Some(pending) if pending.branch == branch => {
                     let removal = pending.removal;
-                    if let Some(Pending { tokens, .. }) = self.registering.remove(&conn)
-                        && current
-                    {
+                    if let Some(Pending { tokens, .. }) = self.registering.remove(&conn) {
                         self.tokens_answered(status, tokens);
                     }
-                    if !removal {
+                    if !removal && current {
                         self.refusal(now, conn, status, message);
                     }
                     Answered::Register { status, removal }

@@ -165,7 +165,9 @@ impl Agent {
         let now = response.now;
         let back_off = self.account.timing.back_off(!self.is_registered());
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let Some((local, peer)) = slot.current(flow).map(|up| (up.local, up.peer)) else { return };
+        let Some((local, peer)) = slot.current(flow).map(|up| (up.local, up.peer)) else {
+            return slot.registration.overheard(&self.account, &mut self.spaces, response.message);
+        };
         let (spaces, random) = (&mut self.spaces, &mut self.random);
         if let Some(place) = &slot.redirect {
             slot.registration.came_to(place);
@@ -198,9 +200,10 @@ impl Agent {
                 self.replace(index);
             }
             Next::Bound { change, flow_timer, pongs } => {
+                let unproven = slot.failures > 0 || slot.hasty;
                 if let Some(up) = slot.current(flow) {
                     up.registered_at.get_or_insert(now.mono);
-                    up.alive.start(now, &mut self.random, flow_timer, pongs);
+                    up.alive.start(now, &mut self.random, (flow_timer, pongs), unproven);
                 }
                 let speaks = |slot: &super::Slot| slot.registration.outbound() == Some(true);
                 self.outbound = Some(self.slots.iter().any(speaks));

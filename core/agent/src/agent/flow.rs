@@ -59,7 +59,7 @@ impl Agent {
     }
 
     /// The longest time between pings on a flow whose server names none.
-    fn longest_interval(&self) -> Duration {
+    pub(super) fn longest_interval(&self) -> Duration {
         let timing = &self.account.timing;
         if self.background { timing.background_ping } else { timing.ping }
     }

@@ -44,6 +44,7 @@ impl Agent {
         let needed = self.needs(index) && self.stop_at.is_none();
         let Some(slot) = self.slots.get_mut(index) else { return };
         (slot.failures, slot.hasty, slot.elsewhere_from) = (0, false, Duration::ZERO);
+        slot.bearable = None;
         match &mut slot.link {
             Link::Down { not_before } => *not_before = now.mono,
             Link::Connecting(_) | Link::Up(_) if needed => self.replace(index),
@@ -197,8 +198,12 @@ impl Agent {
         self.orphan(up.id);
         self.connection(index, ConnectionChange::Lost { why: why.clone() });
         let no_answer = why == LostReason::NoAnswer;
+        let longest = self.longest_interval();
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.redirect = None;
+        if why == LostReason::NoPong {
+            slot.bearable = up.alive.learned(longest);
+        }
         let awaited = slot.registration.is_pending() && slot.registration.wanted;
         let replaced = slot.old.is_some();
         let told = if replaced {

@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub elsewhere_from: Duration,
     /// Where a 3xx sent the REGISTER.
     pub redirect: Option<Uri<'static>>,
+    /// The longest time between pings after which the network has not yet forgotten a connection, if it has ever.
+    pub bearable: Option<Duration>,
 }
 
 pub(super) enum Link {
@@ -67,13 +69,18 @@ pub(super) struct Up {
 }
 
 impl Up {
-    pub fn new(now: Now, id: FlowId, local: SocketAddr, peer: SocketAddr) -> Box<Self> {
+    pub fn new(
+        now: Now,
+        id: FlowId,
+        (local, peer): (SocketAddr, SocketAddr),
+        bearable: Option<Duration>,
+    ) -> Box<Self> {
         Box::new(Up {
             id,
             local,
             peer,
             framer: Framer::new(),
-            alive: KeepAlive::default(),
+            alive: KeepAlive::new(bearable),
             idle_since: None,
             registered_at: None,
             proven: true,
@@ -101,6 +108,7 @@ impl Slot {
             shunned: None,
             elsewhere_from: Duration::ZERO,
             redirect: None,
+            bearable: None,
         }
     }
 

@@ -39,6 +39,13 @@ struct Failure {
 }
 
 impl Registration {
+    /// A final response to a REGISTER for which nobody waits any more: what it refuses is refused all the same (AUTH-28).
+    pub fn overheard(&mut self, account: &Account, spaces: &mut Spaces, response: &Message) {
+        if let Some(attempt) = self.left.take() {
+            spaces.overheard(account, &attempt, response);
+        }
+    }
+
     /// A final response to our REGISTER.
     pub fn response(
         &mut self,
@@ -49,10 +56,14 @@ impl Registration {
         response: Final<'_>,
     ) -> Next {
         let Final { now, message, status, reason } = response;
-        let Phase::Pending { removal, contact } = &self.phase else { return Next::Nothing };
+        let Phase::Pending { removal, contact } = &self.phase else {
+            self.overheard(account, spaces, message);
+            return Next::Nothing;
+        };
         let (removal, asked) = (*removal, contact.clone());
         if !self.wanted && !removal && !status.is_success() {
             // The app has changed its mind meanwhile. A binding from before is removed next.
+            spaces.overheard(account, &self.attempt, message);
             self.phase = Phase::Idle;
             return match self.bound {
                 Some(_) => Next::Nothing,

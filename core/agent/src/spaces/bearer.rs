@@ -36,6 +36,17 @@ struct Realm {
     asking: Vec<(Side, bool)>,
 }
 
+impl Realm {
+    /// Whether a request with these tokens had the present one. Given to the server, it says nothing to a proxy that asks for
+    /// itself.
+    fn was_sent(&self, realm: &str, side: Side, sent: &Sent) -> bool {
+        self.token.is_some()
+            && sent
+                .iter()
+                .any(|(name, generation, to)| *to == side && name == realm && *generation == self.generation)
+    }
+}
+
 /// The tokens of an account, by realm.
 #[derive(Default)]
 pub(crate) struct Tokens {
@@ -116,11 +127,7 @@ impl Tokens {
         if !realm.asking.contains(&(side, is_register)) {
             realm.asking.push((side, is_register));
         }
-        // Given to the server, it says nothing to a proxy that asks for itself.
-        let was_sent = sent.iter().any(|(name, generation, to)| {
-            *to == side && *name == bearer.realm && *generation == realm.generation && realm.token.is_some()
-        });
-        if was_sent {
+        if realm.was_sent(&bearer.realm, side, sent) {
             realm.token = None;
             realm.refusals += 1;
         } else if realm.token.is_some() {
@@ -136,6 +143,17 @@ impl Tokens {
             self.demands.push(Demand { realm, authz_server, scope, refused });
         }
         Some(Err(problem))
+    }
+
+    /// A request for whose answer nobody waits any more was refused, with these tokens in it: they go nowhere else (AUTH-28).
+    pub fn overheard(&mut self, account: &Account, side: Side, challenges: &[Challenge], sent: &Sent) {
+        let trusted = |bearer: &Bearer| account.trusts_authorization_server(&bearer.authz_server);
+        let Some(bearer) = challenges.iter().filter_map(Bearer::read).find(trusted) else { return };
+        let Some(realm) = self.realms.get_mut(&bearer.realm) else { return };
+        if realm.was_sent(&bearer.realm, side, sent) {
+            realm.token = None;
+            realm.refusals += 1;
+        }
     }
 
     /// A request with these tokens succeeded.

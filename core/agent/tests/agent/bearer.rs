@@ -270,3 +270,30 @@ fn a_token_that_the_server_takes_is_not_refused_by_a_proxy_that_asks_for_itself_
     rig.assert_silent();
     assert_eq!(demands(&mut rig).len(), 1, "now the proxy has refused it");
 }
+
+#[test]
+fn a_token_that_is_refused_after_the_app_has_changed_its_mind_goes_nowhere_else_auth_28() {
+    let mut rig = challenged_with(account().with_tokens_in_every_request());
+    give(&mut rig, "t1");
+    let register = rig.sent();
+    rig.send(BOB, "one");
+    rig.unregister();
+    let message = rig.sent();
+    rig.reply(&register, 401, &[(WWW, &bearer(SERVER))]);
+    rig.reply(&message, 401, &[(WWW, &bearer(SERVER))]);
+    rig.assert_silent();
+    give(&mut rig, "t2");
+    rig.send(BOB, "two");
+    assert_eq!(token(&rig.sent()), Some("Bearer t2"));
+}
+
+#[test]
+fn a_token_that_is_refused_over_a_connection_that_is_being_replaced_goes_nowhere_else_auth_28() {
+    let mut rig = challenged();
+    give(&mut rig, "t1");
+    let register = rig.sent();
+    rig.tell(|agent, now| agent.network_changed(now));
+    rig.reply(&register, 401, &[(WWW, &bearer(SERVER))]);
+    rig.connect();
+    assert_eq!(token(&rig.sent()), None);
+}

@@ -225,6 +225,29 @@ fn a_pong_ends_the_waiting_out_10() {
 }
 
 #[test]
+fn a_flow_after_failures_is_pinged_as_soon_as_it_has_lasted_so_that_they_end_out_10() {
+    let mut rig = Rig::default();
+    rig.register();
+    for _ in 0..5 {
+        rig.fail_to_connect();
+        rig.pass(seconds(60));
+    }
+    rig.connect();
+    let register = rig.sent();
+    rig.accept(&register, &[("Require", "outbound")]);
+    rig.pass(Duration::from_millis(31_999));
+    assert_eq!(rig.sent_bytes(), None);
+    rig.pass(Duration::from_millis(1));
+    assert_eq!(rig.sent_bytes().unwrap(), "\r\n\r\n");
+    rig.receive("\r\n");
+    rig.pass(seconds(60));
+    assert_eq!(rig.sent_bytes(), None, "from then on in its usual time");
+    rig.lose();
+    rig.pass(Duration::from_millis(500));
+    assert!(rig.wants_connection());
+}
+
+#[test]
 fn a_changed_network_ends_waiting_and_attempts() {
     let mut rig = Rig::default();
     rig.register();

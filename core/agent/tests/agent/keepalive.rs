@@ -94,6 +94,58 @@ fn silence_is_found_out_within_the_interval_and_the_time_of_a_pong_out_17_out_18
 }
 
 #[test]
+fn where_quiet_connections_die_the_next_one_is_pinged_sooner_until_the_network_changes_out_17() {
+    let mut rig = Rig::registered_with(account(), &[OUTBOUND]);
+    for longest in [120, 60, 30, 30] {
+        let wait = next_ping(&mut rig);
+        assert!((seconds(longest) * 79 / 100..=seconds(longest)).contains(&wait), "{longest}: {wait:?}");
+        rig.pass(seconds(10));
+        assert_eq!(lost(&mut rig), Some(LostReason::NoPong));
+        registered_anew(&mut rig);
+        // The first ping shows that this one lives (OUT-10).
+        assert!(next_ping(&mut rig) <= seconds(32));
+        rig.receive("\r\n");
+    }
+    // One that bears it is kept so.
+    for _ in 0..3 {
+        assert!(next_ping(&mut rig) <= seconds(30));
+        rig.receive("\r\n");
+    }
+    rig.tell(|agent, now| agent.network_changed(now));
+    registered_anew(&mut rig);
+    rig.receive("\r\n");
+    assert!(next_ping(&mut rig) > seconds(90));
+}
+
+#[test]
+fn a_connection_that_a_sleep_ended_says_nothing_of_the_network_out_17() {
+    let mut rig = Rig::registered_with(account(), &[OUTBOUND]);
+    rig.pass(seconds(60));
+    rig.tell(|agent, now| agent.enter_foreground(now));
+    assert_eq!(rig.sent_bytes().as_deref(), Some(&b"\r\n\r\n"[..]));
+    rig.pass(seconds(4));
+    assert_eq!(lost(&mut rig), Some(LostReason::NoPong));
+    registered_anew(&mut rig);
+    assert!(next_ping(&mut rig) <= seconds(32));
+    rig.receive("\r\n");
+    assert!(next_ping(&mut rig) > seconds(90));
+}
+
+/// The connection that is wanted comes up, and is registered.
+fn registered_anew(rig: &mut Rig) {
+    while !rig.wants_connection() {
+        rig.step();
+    }
+    rig.connect();
+    loop {
+        if let Some(bytes) = rig.sent_bytes().filter(|bytes| bytes.starts_with(b"REGISTER")) {
+            let register = aldis_sip::Message::parse(bytes).unwrap().0;
+            return rig.accept(&register, &[OUTBOUND]);
+        }
+    }
+}
+
+#[test]
 fn a_pong_is_expected_only_of_who_promised_or_gave_one_out_19_i_18() {
     let mut rig = Rig::registered_with(account(), &[("Supported", "path, outbound")]);
     next_ping(&mut rig);

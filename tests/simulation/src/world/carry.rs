@@ -130,25 +130,29 @@ impl World {
         }
         let now = self.now;
         self.trace.line(now, self.phones[index].user, || format!("<- {} on {conn}", headline(&bytes)));
+        // In two pieces now and then: what is due is done between them.
+        let cut = if self.random.chance(3) { self.random.below(bytes.len()) } else { 0 };
+        self.give(conn, &bytes[..cut])?;
+        if !self.conns[conn].open {
+            return Ok(());
+        }
         if *bytes == *PONG {
             (self.conns[conn].ponged, self.conns[conn].pongs) = (true, true);
         } else if let Ok((message, _)) = Message::parse(bytes.clone()) {
             self.read_down(conn, &message);
         }
-        let flow = self.conns[conn].flow;
-        // In two pieces now and then.
-        let cut = if self.random.chance(3) { self.random.below(bytes.len()) } else { 0 };
-        for piece in [&bytes[..cut], &bytes[cut..]] {
-            if !piece.is_empty() {
-                let phone = &mut self.phones[index];
-                let at = phone.now(now);
-                if let Some(agent) = &mut phone.agent {
-                    agent.handle_bytes(at, flow, piece);
-                }
-                self.drain(index)?;
-            }
+        self.give(conn, &bytes[cut..])
+    }
+
+    fn give(&mut self, conn: usize, piece: &[u8]) -> Checked {
+        let (index, flow) = (self.conns[conn].phone, self.conns[conn].flow);
+        let phone = &mut self.phones[index];
+        let at = phone.now(self.now);
+        match &mut phone.agent {
+            Some(agent) if !piece.is_empty() => agent.handle_bytes(at, flow, piece),
+            _ => return Ok(()),
         }
-        Ok(())
+        self.drain(index)
     }
 
     /// What a client is given.

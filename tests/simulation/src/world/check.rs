@@ -76,18 +76,20 @@ impl World {
     /// Notices what has changed.
     pub(super) fn observe(&mut self, index: usize) {
         let now = self.now;
+        // Failures are forgotten when all is well and stays so.
+        let well = self.has_path(index) && self.misbehaving == 0;
         let (registered, path) = (self.is_registered(index), self.has_path(index));
         let live = &mut self.phones[index].live;
         let lost = live.registered.is_some() && !registered;
         match (live.registered, registered) {
             (None, true) => live.registered = Some(now),
             (Some(since), false) => {
-                if since + LASTING <= now {
+                if live.path && self.misbehaving == 0 && since + LASTING <= now {
                     live.fine_at = now;
                 }
                 live.registered = None;
             }
-            (Some(since), true) if since + LASTING <= now => live.fine_at = now,
+            (Some(since), true) if well && since + LASTING <= now => live.fine_at = now,
             _ => {}
         }
         let was = std::mem::replace(&mut live.path, path);
