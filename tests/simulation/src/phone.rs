@@ -88,6 +88,8 @@ pub struct Live {
     pub serial: u64,
     /// When it was last registered for long.
     pub fine_at: Duration,
+    /// Since when it has had a path to a registrar that behaves.
+    pub well: Option<Duration>,
 }
 
 /// What survives a crash.

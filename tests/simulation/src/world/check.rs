@@ -76,20 +76,23 @@ impl World {
     /// Notices what has changed.
     pub(super) fn observe(&mut self, index: usize) {
         let now = self.now;
-        // Failures are forgotten when all is well and stays so.
         let well = self.has_path(index) && self.misbehaving == 0;
         let (registered, path) = (self.is_registered(index), self.has_path(index));
         let live = &mut self.phones[index].live;
         let lost = live.registered.is_some() && !registered;
+        // Failures are forgotten when all is well and stays so.
+        let before = live.well;
+        live.well = well.then(|| before.unwrap_or(now));
+        let lasts = |since: Duration| before.is_some_and(|well| well.max(since) + LASTING <= now);
         match (live.registered, registered) {
             (None, true) => live.registered = Some(now),
             (Some(since), false) => {
-                if live.path && self.misbehaving == 0 && since + LASTING <= now {
+                if lasts(since) {
                     live.fine_at = now;
                 }
                 live.registered = None;
             }
-            (Some(since), true) if well && since + LASTING <= now => live.fine_at = now,
+            (Some(since), true) if well && lasts(since) => live.fine_at = now,
             _ => {}
         }
         let was = std::mem::replace(&mut live.path, path);
