@@ -7,7 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Longest time between keep-alives while the app is in front, where the server gives no Flow-Timer; each interval is a
-    /// random 80 to 99 % of it (OUT-17). 120 s by default.
+    /// random 80 to 99 % of it (OUT-17). 120 s by default. Where a connection that was quiet dies, the next one is pinged twice as
+    /// often, each 30 s at most, until the network changes; one that comes after failures is pinged first after 32 s (OUT-10).
     pub ping: Duration,
     /// The same in the background, where the battery counts. 840 s by default.
     pub background_ping: Duration,
