@@ -28,7 +28,7 @@ fn parsing_allocates_once_and_not_per_header() {
         let bytes = with_headers(headers);
         let (info, message) = cost(|| Message::parse(bytes.clone()).unwrap().0);
         assert!(message.fields().count() >= headers);
-        // The list of lines; taking a slice of shared bytes may allocate the count of owners.
+        // The head with its lines; taking a slice of shared bytes may allocate the count of owners.
         assert!(info.count_total <= 2, "{headers} headers: {info:?}");
     }
     let (info, _) = cost(|| Message::parse(with_headers(0)));

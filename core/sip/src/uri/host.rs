@@ -136,16 +136,18 @@ pub(crate) fn take_host<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
 pub(super) fn host_end(text: &str, at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     match bytes.get(at)? {
-        b'[' => ipv6_end(text, at),
-        b'0'..=b'9'
+        b'[' => return ipv6_end(text, at),
+        b'0'..=b'9' => {
             if let Some((_, end)) = ipv4_prefix(bytes, at)
-                && bytes.get(end).is_none_or(|b| !class::is(*b, class::HOST)) =>
-        {
-            Some(end)
+                && bytes.get(end).is_none_or(|b| !class::is(*b, class::HOST))
+            {
+                return Some(end);
+            }
         }
-        // Digits alone as the last label would be an IPv4 address, and it is none.
-        _ => name_end(bytes, at).filter(|(_, is_address)| !is_address).map(|(end, _)| end),
+        _ => {}
     }
+    // Digits alone as the last label would be an IPv4 address, and it is none.
+    name_end(bytes, at).filter(|(_, is_address)| !is_address).map(|(end, _)| end)
 }
 
 /// Where the IPv6 address in brackets that begins at `at` ends.
