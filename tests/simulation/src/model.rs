@@ -134,6 +134,8 @@ pub struct Wire {
     refused: BTreeMap<usize, Failing>,
     /// Where answers have sent REGISTERs, by flow.
     redirects: BTreeMap<usize, Redirects>,
+    /// Flows whose newest attempt went where a redirect led.
+    strays: BTreeSet<usize>,
     /// Tokens that the app gave in this life, and those of them that the server refused.
     tokens: BTreeSet<String>,
     refused_tokens: BTreeSet<String>,
@@ -193,6 +195,7 @@ impl Wire {
         self.connecting.clear();
         self.refused.clear();
         self.redirects.clear();
+        self.strays.clear();
         self.tokens.clear();
         self.refused_tokens.clear();
         for identity in self.identities.values_mut() {
@@ -240,6 +243,7 @@ impl Wire {
     /// An attempt begins, at the place of a redirect if there is one.
     pub fn connecting(&mut self, now: Duration, slot: usize, redirect: Option<&str>) -> Checked {
         if let Some(to) = redirect {
+            self.strays.insert(slot);
             let redirects = self.redirects.entry(slot).or_default();
             redirects.left.remove(to);
             if !redirects.named.contains(to) {
@@ -250,6 +254,7 @@ impl Wire {
             }
             return Ok(());
         }
+        self.strays.remove(&slot);
         let failing = self.connecting.entry(slot).or_default();
         let waited = now.saturating_sub(failing.at);
         if failing.failures > 0 && waited < failing.least {
@@ -262,8 +267,11 @@ impl Wire {
         Ok(())
     }
 
-    /// An attempt failed.
+    /// An attempt failed. Where a redirect led, that says nothing of the account's own server.
     pub fn connect_failed(&mut self, now: Duration, slot: usize) {
+        if self.strays.contains(&slot) {
+            return;
+        }
         self.connecting.entry(slot).or_default().failed(now);
     }
 
@@ -275,7 +283,7 @@ impl Wire {
             failing.failures = 0;
         }
         // One attempt at once (OUT-11), which counts as a failure only if it fails.
-        if failing.failures > 0 || registered.is_none() {
+        if (failing.failures > 0 || registered.is_none()) && !self.strays.contains(&slot) {
             failing.failed(now);
         }
     }

@@ -184,7 +184,7 @@ impl Agent {
                 // the failures to connect have had their time (OUT-09).
                 if led_round && slot.redirect.take().is_some() {
                     slot.shunned = Some(peer);
-                    let failures = slot.failures;
+                    let failures = slot.strayed;
                     if failures > 0 {
                         self.put_off_elsewhere(now, index, failures);
                     }
@@ -200,7 +200,7 @@ impl Agent {
                 self.replace(index);
             }
             Next::Bound { change, flow_timer, pongs } => {
-                let unproven = slot.failures > 0 || slot.hasty;
+                let unproven = slot.failures > 0 || slot.strayed > 0 || slot.hasty;
                 if let Some(up) = slot.current(flow) {
                     up.registered_at.get_or_insert(now.mono);
                     up.alive.start(now, &mut self.random, (flow_timer, pongs), unproven);

@@ -43,7 +43,8 @@ impl Agent {
     pub(super) fn path_changed(&mut self, now: Now, index: usize) {
         let needed = self.needs(index) && self.stop_at.is_none();
         let Some(slot) = self.slots.get_mut(index) else { return };
-        (slot.failures, slot.hasty, slot.elsewhere_from) = (0, false, Duration::ZERO);
+        slot.succeeded();
+        slot.elsewhere_from = Duration::ZERO;
         slot.bearable = None;
         match &mut slot.link {
             Link::Down { not_before } => *not_before = now.mono,
@@ -132,11 +133,11 @@ impl Agent {
     /// The attempt to connect failed.
     pub(super) fn connect_failed(&mut self, now: Now, index: usize) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.failures = slot.failures.saturating_add(1);
-        let failures = slot.failures;
+        let strayed = slot.redirect.take().is_some();
+        let failures = slot.failed(strayed);
         slot.link = Link::DOWN;
         slot.shunned = None;
-        if slot.redirect.take().is_some() {
+        if strayed {
             slot.redirect = slot.registration.next_redirect(&self.account);
             if slot.redirect.is_some() {
                 return;
@@ -200,7 +201,7 @@ impl Agent {
         let no_answer = why == LostReason::NoAnswer;
         let longest = self.longest_interval();
         let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.redirect = None;
+        let strayed = slot.redirect.take().is_some();
         if why == LostReason::NoPong {
             slot.bearable = up.alive.learned(longest);
         }
@@ -214,17 +215,18 @@ impl Agent {
         };
         let successful = up.was_successful(now);
         if successful {
-            (slot.failures, slot.hasty) = (0, false);
+            slot.succeeded();
         }
         // One attempt at once for what had been registered (OUT-11), but not where no answer came (REG-16), and not again and
         // again where registering is all that succeeds.
         let at_once = slot.failures == 0 && !slot.hasty && up.registered_at.is_some() && !no_answer;
-        if at_once {
+        let failures = if at_once {
             slot.hasty = !successful;
+            0
         } else {
-            slot.failures = slot.failures.saturating_add(1);
-        }
-        let (failures, old_serves) = (slot.failures, slot.old.as_ref().is_some_and(|old| old.proven));
+            slot.failed(strayed)
+        };
+        let old_serves = slot.old.as_ref().is_some_and(|old| old.proven);
         if told {
             self.registration(index, RegistrationChange::Unregistered);
         }

@@ -22,6 +22,8 @@ pub(super) struct Slot {
     pub old: Option<Box<Up>>,
     /// Connections in a row that did not come up, or did not last (OUT-09).
     pub failures: u32,
+    /// The same where a 3xx had sent us there: they say nothing of the account's own server.
+    pub strayed: u32,
     /// An attempt at once was made for a connection that had registered and was not a success otherwise.
     pub hasty: bool,
     /// Where it was connected to last.
@@ -97,12 +99,26 @@ impl Up {
 }
 
 impl Slot {
+    /// A connection did not come up, or did not last; how many there were in a row, of those to where a 3xx sent us or of the
+    /// others.
+    pub fn failed(&mut self, strayed: bool) -> u32 {
+        let failures = if strayed { &mut self.strayed } else { &mut self.failures };
+        *failures = failures.saturating_add(1);
+        *failures
+    }
+
+    /// A connection was a success, or the path changed: what was before counts no longer.
+    pub fn succeeded(&mut self) {
+        (self.failures, self.strayed, self.hasty) = (0, 0, false);
+    }
+
     pub fn new(account: &Account, index: usize, random: &mut Random) -> Self {
         Slot {
             registration: Registration::new(account, index, random),
             link: Link::DOWN,
             old: None,
             failures: 0,
+            strayed: 0,
             hasty: false,
             last_peer: None,
             shunned: None,

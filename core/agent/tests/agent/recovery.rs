@@ -387,6 +387,28 @@ fn a_redirected_register_goes_to_another_place_as_the_same_account_gen_18() {
 }
 
 #[test]
+fn places_of_redirects_that_cannot_be_reached_say_nothing_of_the_registrar_gen_18_out_09() {
+    let mut rig = Rig::registered();
+    for n in 0..8 {
+        rig.unregister();
+        let removal = rig.sent();
+        rig.accept(&removal, &[]);
+        rig.register();
+        let register = rig.sent();
+        rig.reply(&register, 302, &[("Contact", &format!("<sip:r{n}.test>"))]);
+        rig.fail_to_connect();
+        let register = rig.sent();
+        rig.accept(&register, &[]);
+    }
+    rig.lose();
+    rig.pass(Duration::from_millis(500));
+    assert!(rig.wants_connection(), "it waits for what other places did");
+    // The registrar's own failures count from there.
+    rig.fail_to_connect();
+    assert!(rig.deadline.is_some_and(|deadline| deadline.at - rig.now.mono <= seconds(1)));
+}
+
+#[test]
 fn redirects_that_lead_round_end_with_a_next_attempt_gen_18_reg_21() {
     let (mut rig, mut register) = Rig::registering();
     for n in 0..6 {
