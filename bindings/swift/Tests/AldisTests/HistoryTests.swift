@@ -126,14 +126,11 @@ final class HistoryTests: XCTestCase {
     }
 
     func testWhatAnExtensionSendsWhileTheAppIsSuspendedTheAppIsToldOf() async throws {
-        var config = server.config(
-            "alice", addresses: ["127.0.0.1:9"], store: folder.appendingPathComponent("alice.db").path)
-        config.sharedStore = true
-        let alice = try server.phone(config)
+        let file = folder.appendingPathComponent("alice.db").path
+        let alice = try server.phone(server.config("alice", addresses: ["127.0.0.1:9"], store: file, shared: true))
         let id = try await alice.enqueue("is there anybody?", to: "sip:nobody@example.test")
         try await alice.suspendStore()
-        config.addresses = kept("alice").addresses
-        let other = try server.phone(config)
+        let other = try server.phone(server.config("alice", store: file, shared: true))
         try await other.register()
         guard case .rejected(404, _, _) = try failure(try await state(other, id)) else { return XCTFail() }
         await other.shutDown()

@@ -61,13 +61,15 @@ final class TestServer: @unchecked Sendable {
     func config(
         _ user: String, at place: String = "registrar", roots: String = "root", certificates: [Data] = [],
         addresses: [String]? = nil, proxies: [String] = [], flows: UInt32? = nil, maxBody: UInt32? = nil,
-        deliveryReceipts: Bool = true, displayReceipts: Bool = false, timing: Timing? = nil, store: String? = nil
+        deliveryReceipts: Bool = true, displayReceipts: Bool = false, timing: Timing? = nil, store: String? = nil,
+        shared: Bool = false
     ) -> PhoneConfig {
         PhoneConfig(
             addressOfRecord: "sip:\(user)@example.test", proxy: proxies.first, moreProxies: Array(proxies.dropFirst()),
             flows: flows, addresses: addresses ?? [self[place]],
             trust: TrustConfig(onlyRoots: self[roots], clientCertificates: certificates), maxBody: maxBody,
-            sendDeliveryReceipts: deliveryReceipts, sendDisplayReceipts: displayReceipts, timing: timing, storeFile: store)
+            sendDeliveryReceipts: deliveryReceipts, sendDisplayReceipts: displayReceipts, timing: timing, storeFile: store,
+            sharedStore: shared)
     }
 
     /// A phone of this configuration, with its user's password.

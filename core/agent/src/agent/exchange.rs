@@ -184,7 +184,7 @@ impl Agent {
                 // the failures to connect have had their time (OUT-09).
                 if led_round && slot.redirect.take().is_some() {
                     slot.shunned = Some(peer);
-                    let failures = slot.strayed;
+                    let failures = slot.failures;
                     if failures > 0 {
                         self.put_off_elsewhere(now, index, failures);
                     }

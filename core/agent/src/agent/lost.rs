@@ -114,7 +114,7 @@ impl Agent {
     pub(super) fn put_off_elsewhere(&mut self, now: Now, index: usize, failures: u32) {
         let retry_in = self.back_off(failures);
         if let Some(slot) = self.slots.get_mut(index) {
-            slot.elsewhere_from = now.mono + retry_in;
+            slot.elsewhere_from = slot.elsewhere_from.max(now.mono + retry_in);
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! What comes back is what a resolver of the network says: where a server may be, never whom to trust. A forged answer leads to
 //! a server that cannot prove its identity.
+//!
+//! Three kinds of question need no library: hickory-resolver was a tenth of what apps carry (0.7 MB). In the tests hickory-proto
+//! is the server, and the other implementation of the format.
 
 mod message;
 pub(super) mod system;
