@@ -326,10 +326,11 @@ impl Outbox {
     }
 
     fn in_order(&self, wanted: impl Fn(&Item) -> bool) -> Vec<MessageId> {
-        let mut found: Vec<_> =
-            self.items.iter().filter(|(_, item)| wanted(item)).map(|(id, item)| (item.order, *id)).collect();
-        found.sort_unstable();
-        found.into_iter().map(|(_, id)| id).collect()
+        let mut found = BTreeMap::new();
+        for (id, item) in self.items.iter().filter(|(_, item)| wanted(item)) {
+            found.insert(item.order, *id);
+        }
+        found.into_values().collect()
     }
 
     /// Forgets a message; the next one to the same recipient becomes ready.

@@ -21,18 +21,17 @@ pub(crate) struct Redirects {
 impl Redirects {
     /// Takes the Contacts of a 3xx, those with the highest q first.
     pub fn take(&mut self, response: &Message) {
-        let mut found: Vec<(f32, Uri<'static>)> = response
-            .contacts()
-            .flatten()
-            .filter_map(|contact| {
-                let address = contact.address()?;
-                let q = address.params.value("q").and_then(|q| q.parse::<f32>().ok());
-                let q = q.filter(|q| (0.0..=1.0).contains(q)).unwrap_or(1.0);
-                Some((q, address.uri.clone().into_owned()))
-            })
-            .collect();
-        found.sort_by(|a, b| b.0.total_cmp(&a.0));
-        self.targets.extend(found.into_iter().map(|(_, uri)| uri).take(MAX_REDIRECTS));
+        let mut found: Vec<(u16, Uri<'static>)> = Vec::new();
+        for contact in response.contacts().flatten() {
+            let Some(address) = contact.address() else { continue };
+            let q = address.params.value("q").as_deref().and_then(thousandths).unwrap_or(1000);
+            let at = found.partition_point(|(other, _)| *other >= q);
+            if at < MAX_REDIRECTS {
+                found.insert(at, (q, address.uri.clone().into_owned()));
+                found.truncate(MAX_REDIRECTS);
+            }
+        }
+        self.targets.extend(found.into_iter().map(|(_, uri)| uri));
     }
 
     /// The request has gone to `place`, whoever sent it there: an earlier one may have been redirected to it.
@@ -66,5 +65,48 @@ impl Redirects {
     /// The target that it was sent to a second time, or once too often.
     pub fn circle(&self) -> Option<&Uri<'static>> {
         self.circle.as_deref()
+    }
+}
+
+/// A q value in thousandths (RFC 3261 §25.1); what is none, or over 1, has no say.
+fn thousandths(q: &str) -> Option<u16> {
+    let (whole, fraction) = q.split_once('.').unwrap_or((q, ""));
+    if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let whole: u16 = match whole {
+        "" if !fraction.is_empty() => 0,
+        "0" => 0,
+        "1" => 1000,
+        _ => return None,
+    };
+    // More digits than three do not count.
+    let digits = fraction.bytes().map(|digit| u16::from(digit.wrapping_sub(b'0')));
+    let sum = digits.zip([100, 10, 1]).fold(whole, |sum, (digit, unit)| sum + digit * unit);
+    (sum <= 1000).then_some(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn q_values_are_read_in_thousandths() {
+        let values = [
+            ("0", 0),
+            ("1", 1000),
+            ("1.000", 1000),
+            ("0.5", 500),
+            (".25", 250),
+            ("0.037", 37),
+            ("0.0379", 37),
+            ("0.", 0),
+        ];
+        for (text, value) in values {
+            assert_eq!(thousandths(text), Some(value), "{text}");
+        }
+        for text in ["", ".", "1.001", "2", "-0.1", "0.x", "0,5", "00", "nan", "1e-1", "0.5.5"] {
+            assert_eq!(thousandths(text), None, "{text}");
+        }
     }
 }

@@ -363,15 +363,14 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Conversation>, StoreError> {
         self.awake()?;
-        let mut newest: BTreeMap<&str, Sequence> = BTreeMap::new();
-        for (sequence, row) in self.back(None) {
-            newest.entry(&row.peer).or_insert(sequence);
-        }
+        // From the newest message back: the first that is seen of a peer is the last one.
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
         let end = before.unwrap_or(Sequence(u64::MAX));
-        let mut found: Vec<_> = newest.into_iter().filter(|(_, last)| *last < end).collect();
-        found.sort_by_key(|(_, last)| std::cmp::Reverse(*last));
-        Ok(found
-            .into_iter()
+        Ok(self
+            .back(None)
+            .filter(|(_, row)| seen.insert(&row.peer))
+            .map(|(last, row)| (row.peer.as_str(), last))
+            .filter(|(_, last)| *last < end)
             .take(limit.min(MAX_PAGE))
             .map(|(peer, last)| {
                 let read_to = self.read_to.get(peer).copied().unwrap_or_default();
@@ -450,10 +449,16 @@ impl Store for MemoryStore {
 
     fn peers(&mut self, limit: usize) -> Result<Vec<Peer>, StoreError> {
         self.awake()?;
-        let mut all: Vec<Peer> = self.peers.values().cloned().collect();
-        all.sort_by_key(|peer| std::cmp::Reverse(peer.learned_at));
-        all.truncate(limit.min(MAX_PAGE));
-        Ok(all)
+        let limit = limit.min(MAX_PAGE);
+        let mut newest: Vec<&Peer> = Vec::new();
+        for peer in self.peers.values() {
+            let at = newest.partition_point(|other| other.learned_at >= peer.learned_at);
+            if at < limit {
+                newest.insert(at, peer);
+                newest.truncate(limit);
+            }
+        }
+        Ok(newest.into_iter().cloned().collect())
     }
 
     fn put_peer(&mut self, peer: &Peer) -> Result<(), StoreError> {

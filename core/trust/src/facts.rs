@@ -1,7 +1,7 @@
 //! What a certificate says, read once, strictly, and kept without its bytes.
 
 use crate::text;
-use crate::{CertificateSummary, Role, der};
+use crate::{CertificateSummary, Role, der, names};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use x509_parser::error::X509Error;
@@ -394,7 +394,7 @@ fn name_content(name: &X509Name<'_>) -> Result<Vec<u8>, Unreadable> {
 }
 
 fn shown_name(name: &X509Name<'_>) -> String {
-    let text = name.to_string();
+    let text = names::directory(name);
     if text.is_empty() { "(no name)".into() } else { text::shown(&text) }
 }
 
@@ -450,9 +450,9 @@ fn name(name: &GeneralName<'_>) -> Name {
             None => Name::Other("IP address of a wrong length", text::hex(octets)),
         },
         GeneralName::RFC822Name(m) => Name::Other("e-mail address", (*m).to_owned()),
-        GeneralName::DirectoryName(d) => Name::Other("directory name", d.to_string()),
+        GeneralName::DirectoryName(d) => Name::Other("directory name", names::directory(d)),
         GeneralName::Invalid(_, octets) => Name::Other("unreadable name", text::hex(octets)),
-        other => Name::Other("name of another kind", other.to_string()),
+        other => Name::Other("name of another kind", names::general(other)),
     }
 }
 
@@ -494,9 +494,9 @@ fn name_constraints(nc: &x509_parser::extensions::NameConstraints<'_>) -> NameCo
                 }
                 GeneralName::DirectoryName(d) => {
                     facts.has_directory_name = true;
-                    all.push(d.to_string());
+                    all.push(names::directory(d));
                 }
-                other => all.push(other.to_string()),
+                other => all.push(names::general(other)),
             }
         }
     }

@@ -67,9 +67,17 @@ pub(crate) const MAX_NAMED: usize = 32;
 /// the same thing is said once,
 /// and no more than [`MAX_NAMED`] things.
 pub(crate) fn put_in_order(findings: &mut Vec<Finding>) {
-    findings.sort_by_key(|f| (f.code, f.certificate.as_ref().map_or(usize::MAX, |c| c.position)));
-    findings.dedup();
-    findings.truncate(MAX_NAMED);
+    let place = |f: &Finding| (f.code, f.certificate.as_ref().map_or(usize::MAX, |c| c.position));
+    let mut ordered: Vec<Finding> = Vec::with_capacity(MAX_NAMED + 1);
+    for finding in findings.drain(..) {
+        let at = ordered.partition_point(|other| place(other) <= place(&finding));
+        let said = at.checked_sub(1).and_then(|before| ordered.get(before)) == Some(&finding);
+        if at < MAX_NAMED && !said {
+            ordered.insert(at, finding);
+            ordered.truncate(MAX_NAMED);
+        }
+    }
+    *findings = ordered;
 }
 
 /// Advice that several rules share.

@@ -29,6 +29,7 @@ mod facts;
 mod finding;
 mod identity;
 mod judge;
+mod names;
 mod packed;
 mod path;
 mod pins;

@@ -271,10 +271,12 @@ fn is_public(trust: &TrustAnchor<'_>) -> bool {
     static PUBLIC: OnceLock<BTreeSet<[u8; 32]>> = OnceLock::new();
     PUBLIC
         .get_or_init(|| {
-            packed::roots()
-                .iter()
-                .filter_map(|der| webpki::anchor_from_trusted_cert(der).ok().map(|a| fingerprint(&a)))
-                .collect()
+            let mut known = BTreeSet::new();
+            for anchor in packed::roots().iter().filter_map(|der| webpki::anchor_from_trusted_cert(der).ok())
+            {
+                known.insert(fingerprint(&anchor));
+            }
+            known
         })
         .contains(&fingerprint(trust))
 }

@@ -19,7 +19,7 @@ impl Lanes {
                 waiting.insert(order, id);
             }
             None => {
-                self.waiting.insert(lane.to_owned(), BTreeMap::from([(order, id)]));
+                self.waiting.entry(lane.to_owned()).or_default().insert(order, id);
                 self.ready.insert(order, id);
             }
         }

@@ -1,6 +1,7 @@
 //! The order in which the addresses of one host are tried: sorted (RFC 6724 §6), then the families interleaved
 //! (RFC 8305 §4).
 
+use super::order::in_order;
 use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -25,8 +26,8 @@ fn source(destination: SocketAddr) -> Option<IpAddr> {
 
 /// RFC 6724 §6 over pairs of destination and source. Rules 3, 4 and 7 (deprecated, mobile and tunnelled sources) need
 /// facts that no portable interface tells; the sort is stable, so that rule 10 keeps the order of the DNS answer.
-fn sort_with_sources(mut pairs: Vec<(SocketAddr, Option<IpAddr>)>) -> Vec<SocketAddr> {
-    pairs.sort_by_cached_key(|(destination, source)| {
+fn sort_with_sources(pairs: Vec<(SocketAddr, Option<IpAddr>)>) -> Vec<SocketAddr> {
+    let ordered = in_order(pairs, |(destination, source)| {
         let destination = mapped(destination.ip());
         let scope = scope(destination);
         let (precedence, label) = policy(destination);
@@ -46,7 +47,7 @@ fn sort_with_sources(mut pairs: Vec<(SocketAddr, Option<IpAddr>)>) -> Vec<Socket
             Reverse(source.map_or(0, |source| common_prefix(source, destination))),
         )
     });
-    pairs.into_iter().map(|(destination, _)| destination).collect()
+    ordered.into_iter().map(|(destination, _)| destination).collect()
 }
 
 /// RFC 6724 treats IPv4 as IPv4-mapped IPv6.

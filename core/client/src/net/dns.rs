@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::resolve_error::RecordType;
 use message::{Answer, FORMERR, NXDOMAIN, Unusable};
-pub(super) use message::{Data, Name, Naptr};
+pub(super) use message::{Data, Name};
 
 /// How long one server is waited for before the next is asked too, or the same again. What comes late still counts.
 const ASK_NEXT_AFTER: Duration = Duration::from_secs(1);

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::connect::ConnectRequest;
 use super::memory::{Claim, Fault};
+use super::order::in_order;
 use super::race::{Candidates, ConnectError, Reason, connect_tcp};
 use super::resolve_error::ResolveError;
 use super::target::Target;
@@ -77,14 +78,11 @@ pub(super) struct Lanes<'a> {
 
 impl<'a> Lanes<'a> {
     pub fn new(request: &'a ConnectRequest, targets: Vec<Target>, deadline: Instant) -> Self {
-        let mut waiting: Vec<Lane> = targets
-            .into_iter()
-            .map(|target| {
-                let rank = rank(request, &target);
-                Lane { target, rank, candidates: None, fault: None, claim: None }
-            })
-            .collect();
-        waiting.sort_by_key(|lane| lane.rank);
+        let lanes = targets.into_iter().map(|target| {
+            let rank = rank(request, &target);
+            Lane { target, rank, candidates: None, fault: None, claim: None }
+        });
+        let mut waiting = in_order(lanes, |lane| lane.rank);
         if let Some(first) = waiting.first_mut() {
             first.claim = Some(request.memory.claim(&first.target));
         }

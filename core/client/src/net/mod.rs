@@ -11,6 +11,7 @@ mod dns;
 mod failure;
 mod lanes;
 mod memory;
+mod order;
 mod race;
 mod resolve;
 mod resolve_error;

@@ -13,7 +13,8 @@ use super::cache::{Known, Shared};
 #[cfg(not(any(target_os = "android", target_os = "ios")))]
 use super::dns::system;
 use super::dns::system::Hosts;
-use super::dns::{self, Data, Found, Name, Naptr};
+use super::dns::{self, Data, Found, Name};
+use super::order::in_order;
 use super::race::Candidates;
 use super::resolve_error::{Question, RecordType, ResolveError};
 use super::srv::{self, Srv};
@@ -286,8 +287,7 @@ impl Session {
 
     /// The addresses by which the hosts file names `domain`, of IPv6 first: an entry of one family answers for both.
     fn in_hosts_file(&self, domain: &Domain) -> Option<Vec<IpAddr>> {
-        let mut addresses: Vec<IpAddr> = self.hosts.addresses(domain.as_str()).collect();
-        addresses.sort_by_key(IpAddr::is_ipv4);
+        let mut addresses = in_order(self.hosts.addresses(domain.as_str()), IpAddr::is_ipv4);
         addresses.truncate(MAX_ADDRESSES);
         (!addresses.is_empty()).then_some(addresses)
     }
@@ -381,7 +381,7 @@ impl Session {
                 return Vec::new();
             }
         };
-        let mut usable: Vec<&Naptr> = records
+        let usable = records
             .iter()
             .filter_map(|record| match record {
                 Data::Naptr(naptr) => Some(naptr),
@@ -392,9 +392,8 @@ impl Session {
                     && naptr.flags.eq_ignore_ascii_case(b"s")
                     && naptr.regexp.is_empty()
                     && !naptr.replacement.is_root()
-            })
-            .collect();
-        usable.sort_by_key(|naptr| (naptr.order, naptr.preference));
+            });
+        let usable = in_order(usable, |naptr| (naptr.order, naptr.preference));
         let names = usable.iter().filter_map(|naptr| relative(&naptr.replacement));
         names.take(MAX_NAPTR).map(|name| name.to_string()).collect()
     }

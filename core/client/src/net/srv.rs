@@ -1,5 +1,6 @@
 //! The order in which the servers of a service are tried (RFC 2782, "Priority" and "Weight").
 
+use super::order::in_order;
 use aldis_sip::Domain;
 
 /// One usable SRV record.
@@ -19,9 +20,9 @@ pub struct Srv {
 ///
 /// `draw(sum)` answers with a number from 0 to `sum`, both included, each as likely; it is called once for each record
 /// that has a competitor of its own priority.
-pub fn order(mut records: Vec<Srv>, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Srv> {
+pub fn order(records: Vec<Srv>, draw: &mut dyn FnMut(u32) -> u32) -> Vec<Srv> {
     // Weight 0 comes first within its priority: it is chosen only if the number drawn is 0. The sort is stable.
-    records.sort_by_key(|record| (record.priority, record.weight != 0));
+    let mut records = in_order(records, |record| (record.priority, record.weight != 0));
     let mut ordered = Vec::with_capacity(records.len());
     while let Some(first) = records.first() {
         let priority = first.priority;

@@ -7,10 +7,17 @@ use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a suspended program was sending stays its own for so long, in seconds: longer than it waits for an answer (Timer F
 /// of RFC 3261, 32 s).
 const SUSPENDED_FOR: i64 = 40;
+
+/// Seconds since 1970.
+fn unix_time() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
 
 /// The locks that this store holds.
 #[derive(Debug)]
@@ -78,9 +85,7 @@ impl Locks {
                 continue;
             }
             let dead = match suspended_at {
-                Some(at) => connection
-                    .prepare_cached("SELECT unixepoch() - ?1 NOT BETWEEN 0 AND ?2")?
-                    .query_row([at, SUSPENDED_FOR], |row| row.get(0))?,
+                Some(at) => !(0..=SUSPENDED_FOR).contains(&unix_time().saturating_sub(at)),
                 None => self.is_dead(owner),
             };
             if dead {
@@ -103,7 +108,7 @@ impl Locks {
         let noted = self.held.keys().try_for_each(|owner| {
             connection.execute("UPDATE messages SET owner = NULL WHERE state = 0 AND owner = ?1", [owner])?;
             connection
-                .execute("UPDATE owners SET suspended_at = unixepoch() WHERE id = ?1", params![owner])?;
+                .execute("UPDATE owners SET suspended_at = ?1 WHERE id = ?2", params![unix_time(), owner])?;
             Ok(())
         });
         // Whatever came of it: who is suspended must not hold a lock.

@@ -2,7 +2,7 @@
 
 use crate::facts::Facts;
 use crate::signature::{self, Signature};
-use crate::{der, text};
+use crate::{der, names, text};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject;
@@ -294,7 +294,8 @@ fn read_scope(value: &[u8]) -> Option<Scope> {
 
 fn shown_issuer(name: &[u8]) -> String {
     use x509_parser::prelude::{FromDer, X509Name};
-    X509Name::from_der(name).map_or_else(|_| "(unreadable name)".into(), |(_, n)| text::shown(&n.to_string()))
+    X509Name::from_der(name)
+        .map_or_else(|_| "(unreadable name)".into(), |(_, n)| text::shown(&names::directory(&n)))
 }
 
 fn unusable(error: &webpki::Error) -> &'static str {

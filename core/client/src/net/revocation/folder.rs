@@ -63,17 +63,19 @@ impl Folder {
     /// Removes the oldest beyond the limits.
     fn make_room(&self) {
         let Ok(entries) = fs::read_dir(&self.0) else { return };
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
+        let files = entries
             .filter_map(Result::ok)
             .filter(|entry| entry.path().extension().is_some_and(|extension| extension == LIST))
             .filter_map(|entry| {
                 let metadata = entry.metadata().ok()?;
                 Some((metadata.modified().ok()?, metadata.len(), entry.path()))
-            })
-            .collect();
-        files.sort_by(|one, other| other.cmp(one));
+            });
+        let mut newest: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+        for file in files {
+            newest.insert(newest.partition_point(|other| *other > file), file);
+        }
         let mut bytes = 0u64;
-        for (index, (_, length, path)) in files.iter().enumerate() {
+        for (index, (_, length, path)) in newest.iter().enumerate() {
             bytes = bytes.saturating_add(*length);
             if index >= MAX_FILES || bytes > MAX_BYTES {
                 let _ = fs::remove_file(path);

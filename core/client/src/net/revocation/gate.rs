@@ -222,7 +222,7 @@ impl Passage<'_> {
     /// place is asked.
     async fn drop_false_friends(&mut self, trusted: &Trusted) {
         let now = seconds(self.now);
-        let unproven: BTreeSet<_> = places(trusted).map(|(about, ..)| about).collect();
+        let unproven: Vec<_> = places(trusted).map(|(about, ..)| about).collect();
         let is_false = |found: &Found| {
             found.origin == Origin::Cache
                 && unproven.contains(&found.about)
@@ -303,18 +303,18 @@ impl Passage<'_> {
     /// Keeps what was fetched and has proven something. A list that proved nothing (forged, expired) is not kept: whoever
     /// slipped it in once would otherwise have done so for good.
     async fn keep_what_proved(&mut self, verdict: &Verdict) {
-        let (known, revoked): (BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>) = match verdict {
+        let (known, revoked): (Vec<[u8; 32]>, Vec<[u8; 32]>) = match verdict {
             Verdict::Trusted(trusted) => {
-                let unproven: BTreeSet<_> = trusted.unproven.iter().map(|unproven| unproven.index).collect();
+                let unproven: Vec<_> = trusted.unproven.iter().map(|unproven| unproven.index).collect();
                 let path = trusted.path.iter().enumerate();
                 let known =
                     path.filter(|(index, _)| !unproven.contains(index)).map(|(_, c)| c.sha256).collect();
-                (known, BTreeSet::new())
+                (known, Vec::new())
             }
             Verdict::Refused(refused) => {
                 let revoked = refused.findings.iter().filter(|finding| finding.code == Code::Revoked);
                 let revoked = revoked.filter_map(|f| f.certificate.as_ref()).map(|c| c.sha256).collect();
-                (BTreeSet::new(), revoked)
+                (Vec::new(), revoked)
             }
         };
         for found in self.found.iter_mut().filter(|found| found.origin == Origin::Network) {
