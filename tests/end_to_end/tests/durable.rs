@@ -178,7 +178,7 @@ async fn states_of(tester: &Tester, ids: &[MessageId]) -> Vec<OutgoingState> {
         let event = tester.wait_for(|event| ended(event).is_some()).await;
         states.extend(ended(&event));
     }
-    ids.iter().map(|id| states[id].clone()).collect()
+    ids.iter().map(|id| states.remove(id).unwrap()).collect()
 }
 
 /// A message of ours that has its final state.
