@@ -303,6 +303,8 @@ impl Agent {
         let id = up.id;
         if up.idle_since.is_some_and(|since| stopping || since + IDLE <= now.mono) {
             slot.link = Link::DOWN;
+            // Where a redirect led is for the connection; the next one begins at home.
+            slot.redirect = None;
             if let Some(old) = slot.old.take() {
                 self.outputs.push_back(Output::Close(old.id));
             }

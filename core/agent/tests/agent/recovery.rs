@@ -409,6 +409,24 @@ fn places_of_redirects_that_cannot_be_reached_say_nothing_of_the_registrar_gen_1
 }
 
 #[test]
+fn the_next_connection_after_one_that_nobody_needed_begins_at_home_gen_18() {
+    let (mut rig, register) = Rig::registering();
+    rig.reply(&register, 302, &[("Contact", "<sip:a.test>")]);
+    rig.connect();
+    let again = rig.sent();
+    rig.accept(&again, &[]);
+    rig.unregister();
+    let removal = rig.sent();
+    rig.accept(&removal, &[]);
+    while rig.is_up() {
+        rig.step();
+    }
+    rig.send(BOB, "hello");
+    assert_eq!(rig.wanted.front().and_then(|wanted| wanted.redirect.as_ref()), None);
+    assert!(rig.wants_connection());
+}
+
+#[test]
 fn redirects_that_lead_round_end_with_a_next_attempt_gen_18_reg_21() {
     let (mut rig, mut register) = Rig::registering();
     for n in 0..6 {
