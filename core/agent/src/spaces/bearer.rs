@@ -64,9 +64,12 @@ impl Tokens {
             self.realms.pop_first();
         }
         let known = self.realms.entry(realm.into()).or_default();
-        known.token = Some(token);
-        known.generation = known.generation.wrapping_add(1);
         known.asked = false;
+        // The same once more is no other: what refuses a request with it refuses it (AUTH-28).
+        if known.token.as_ref().is_none_or(|before| before.expose() != token.expose()) {
+            known.generation = known.generation.wrapping_add(1);
+        }
+        known.token = Some(token);
     }
 
     /// What to ask the app for.

@@ -297,3 +297,14 @@ fn a_token_that_is_refused_over_a_connection_that_is_being_replaced_goes_nowhere
     rig.connect();
     assert_eq!(token(&rig.sent()), None);
 }
+
+#[test]
+fn a_token_that_is_given_twice_is_refused_as_one_auth_28() {
+    let mut rig = challenged();
+    give(&mut rig, "t1");
+    let register = rig.sent();
+    give(&mut rig, "t1");
+    rig.reply(&register, 401, &[(WWW, &bearer(SERVER))]);
+    rig.assert_silent();
+    assert!(demands(&mut rig).last().is_some_and(|(_, _, _, refused)| *refused));
+}
