@@ -12,67 +12,17 @@
 )]
 
 mod support;
+#[path = "matrix/table.rs"]
+mod table;
 
 use aldis_pki::{Ca, KeyKind, Purpose, RevocationList, Template, Usage, self_signed};
-use aldis_trust::{Code, Level, RevocationMode};
+use aldis_trust::{Code, RevocationMode};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::net::IpAddr;
 use std::time::SystemTime;
-use support::{DAY, DOMAIN, HOUR, NOW, Question, World, YEAR, line, openssl};
-
-struct Row {
-    name: &'static str,
-    question: Question,
-    /// The code of the refusal at each level, or none.
-    refused: [(Level, Option<Code>); 2],
-}
-
-#[derive(Default)]
-struct Table {
-    rows: Vec<Row>,
-}
-
-impl Table {
-    fn accept(&mut self, name: &'static str, question: Question) {
-        self.push(name, question, None, None);
-    }
-
-    /// Hygiene: accepted at level `default`.
-    fn refuse_at_strict(&mut self, name: &'static str, code: Code, question: Question) {
-        self.push(name, question, None, Some(code));
-    }
-
-    fn refuse(&mut self, name: &'static str, code: Code, question: Question) {
-        self.push(name, question, Some(code), Some(code));
-    }
-
-    fn push(&mut self, name: &'static str, question: Question, default: Option<Code>, strict: Option<Code>) {
-        self.rows.push(Row { name, question, refused: [(Level::Default, default), (Level::Strict, strict)] });
-    }
-
-    /// Prints every row and fails with those that are wrong.
-    fn check(self) {
-        let mut wrong = Vec::new();
-        let count = self.rows.len();
-        for Row { name, mut question, refused } in self.rows {
-            for (level, refused) in refused {
-                question.policy.level = level;
-                let verdict = question.ask();
-                let expected = refused.map_or("trusted", Code::as_str);
-                let right = verdict.code() == refused;
-                let level = format!("{level:?}");
-                let text = format!("{name:28} {level:7} expected {expected:26} found {}", line(&verdict));
-                println!("{} {text}", if right { "ok   " } else { "WRONG" });
-                if !right {
-                    wrong.push(text);
-                }
-            }
-        }
-        println!("{count} rows");
-        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    }
-}
+use support::{DAY, DOMAIN, HOUR, NOW, Question, World, YEAR, openssl};
+use table::Table;
 
 fn server() -> Template {
     Template::server(DOMAIN)
