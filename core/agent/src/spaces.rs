@@ -66,6 +66,7 @@ struct Space {
     /// answer for the registrar must not travel to the recipient of a message (AUTH-20).
     for_register: bool,
     for_others: bool,
+    /// The account's own realm: once an answer is accepted, other requests may answer the challenge too (AUTH-20).
     own: bool,
 }
 
